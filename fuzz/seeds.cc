@@ -1,0 +1,102 @@
+// fuzz_seeds DIR: writes the first inputs of every fuzzer into DIR/<fuzzer>.
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+
+#include "kinetok/base/file.h"
+#include "kinetok/io/safetensors_cases.h"
+#include "kinetok/model/config.h"
+#include "kinetok/model/presets.h"
+#include "kinetok/text/tokenizer_trainer.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void WriteSafetensorsSeeds(const fs::path& dir) {
+  fs::create_directories(dir);
+  for (const auto& c : kinetok::SafetensorsCases()) kinetok::WriteFileAtomically(dir / c.name, c.bytes);
+}
+
+// Every preset as it is written, cut short, and with each of its values replaced by what does not belong there.
+void WriteConfigSeeds(const fs::path& dir) {
+  fs::create_directories(dir);
+  for (const std::string& preset : kinetok::PresetNames()) {
+    const kinetok::OrderedJson json = kinetok::ModelConfigToJson(kinetok::Preset(preset), "float32");
+    const std::string text = json.dump(1);
+    kinetok::WriteFileAtomically(dir / preset, text);
+    kinetok::WriteFileAtomically(dir / (preset + "_cut"), text.substr(0, text.size() / 2));
+  }
+  for (const char* preset : {"tiny", "llama-1.1b"}) {
+    const kinetok::OrderedJson json = kinetok::ModelConfigToJson(kinetok::Preset(preset), "float32");
+    for (const auto& field : json.items()) {
+      kinetok::OrderedJson lying = json;
+      for (const char* value : {"-1", "0", "1e308", "9223372036854775807", "null", "\"x\"", "[]", "{}", "true"}) {
+        lying[field.key()] = kinetok::OrderedJson::parse(value);
+        std::string name = std::string(preset) + "_" + field.key() + "_" + value;
+        for (char& c : name) {
+          if (c == '"') c = 'q';
+        }
+        kinetok::WriteFileAtomically(dir / name, lying.dump());
+      }
+    }
+  }
+  const std::pair<const char*, const char*> others[] = {
+      {"empty", ""},
+      {"array", "[]"},
+      {"not_utf8", "{\"model_type\":\"\xff\"}"},
+      {"bert", R"({"model_type":"bert"})"},
+      {"quantized", R"({"model_type":"llama","quantization_config":{"bits":4}})"},
+      {"rope_parameters", R"({"model_type":"llama","vocab_size":50,"hidden_size":16,"num_hidden_layers":1,)"
+                          R"("num_attention_heads":2,"intermediate_size":32,"eos_token_id":[1,2],)"
+                          R"("rope_parameters":{"rope_type":"default","rope_theta":1234.0}})"},
+      {"rope_scaling", R"({"model_type":"llama","vocab_size":50,"hidden_size":16,"num_hidden_layers":1,)"
+                       R"("num_attention_heads":2,"intermediate_size":32,"rope_scaling":{"type":"linear"}})"}};
+  for (const auto& [name, text] : others) kinetok::WriteFileAtomically(dir / name, text);
+  kinetok::WriteFileAtomically(dir / "deep", std::string(5000, '['));
+}
+
+// Both kinds of tokenizer.json, cut short, and with each field of each part replaced or left out.
+void WriteTokenizerSeeds(const fs::path& dir) {
+  fs::create_directories(dir);
+  kinetok::BytesBpeTrainer bpe({.vocab_size = 262});
+  bpe.Add("ab ab abc abc");
+  kinetok::CharTrainer characters({"<|endoftext|>"});
+  characters.Add("abc 오늘");
+  for (const auto& [name, tokenizer] : {std::pair(std::string("bpe"), bpe.Train()), {"char", characters.Train()}}) {
+    const std::string text = tokenizer->ToJson();
+    kinetok::WriteFileAtomically(dir / name, text);
+    kinetok::WriteFileAtomically(dir / (name + "_cut"), text.substr(0, text.size() / 2));
+    const kinetok::Json flat = kinetok::Json::parse(text).flatten();
+    for (const auto& field : flat.items()) {
+      if (field.key().starts_with("/model/vocab/") && !field.key().ends_with("a")) continue;
+      for (const char* value : {"-1", "0", "16777215", "null", "\"x\"", "true"}) {
+        kinetok::Json lying = flat;
+        lying[field.key()] = kinetok::Json::parse(value);
+        std::string file = name + field.key() + "=" + value;
+        for (char& c : file) {
+          if (c == '"' || c == '/') c = '_';
+        }
+        kinetok::WriteFileAtomically(dir / file, lying.unflatten().dump());
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: fuzz_seeds DIR\n");
+    return 2;
+  }
+  const fs::path dir = argv[1];
+  WriteSafetensorsSeeds(dir / "safetensors");
+  WriteConfigSeeds(dir / "config_json");
+  WriteTokenizerSeeds(dir / "tokenizer_json");
+  return 0;
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "fuzz_seeds: error: %s\n", e.what());
+  return 1;
+}

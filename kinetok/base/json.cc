@@ -1,0 +1,109 @@
+#include "kinetok/base/json.h"
+
+#include <cmath>
+#include <utility>
+
+#include "kinetok/base/error.h"
+
+namespace kinetok {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+}  // namespace
+
+std::string Shorten(const Json& value) {
+  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+Json ParseJson(std::string_view text, std::string_view source) {
+  try {
+    return Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {
+      if (depth > kMaxDepth) Fail("{}: JSON is nested deeper than {} levels", source, kMaxDepth);
+      return true;
+    });
+  } catch (const Json::exception& e) {
+    std::string reason = e.what();
+    const size_t bracket = reason.find("] ");
+    if (bracket != std::string::npos) reason = reason.substr(bracket + 2);
+    std::string clean;
+    for (const char c : reason) clean += (static_cast<unsigned char>(c) < 0x20 || (c & 0x80) != 0) ? '?' : c;
+    if (clean.size() > 200) clean = clean.substr(0, 197) + "...";
+    Fail("{}: not valid JSON: {}", source, clean);
+  }
+}
+
+JsonObject::JsonObject(const Json& value, std::string source) : value_(&value), source_(std::move(source)) {
+  if (!value.is_object()) Fail("{}: expected a JSON object, got {}", source_, Shorten(value));
+}
+
+bool JsonObject::Has(std::string_view key) const {
+  const auto it = value_->find(key);
+  return it != value_->end() && !it->is_null();
+}
+
+const Json& JsonObject::Get(std::string_view key) const {
+  const auto it = value_->find(key);
+  if (it == value_->end()) Fail("{}: required field \"{}\" is missing", source_, key);
+  if (it->is_null()) Fail("{}: required field \"{}\" is null", source_, key);
+  return *it;
+}
+
+int64_t JsonObject::Int(std::string_view key, int64_t low, int64_t high) const {
+  const Json& v = Get(key);
+  const bool fits =
+      v.is_number_integer() && (!v.is_number_unsigned() || v.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX));
+  if (!fits || v.get<int64_t>() < low || v.get<int64_t>() > high) {
+    Fail("{}: field \"{}\" is {}, expected a whole number from {} to {}", source_, key, Shorten(v), low, high);
+  }
+  return v.get<int64_t>();
+}
+
+double JsonObject::Number(std::string_view key) const {
+  const Json& v = Get(key);
+  if (!v.is_number() || !std::isfinite(v.get<double>())) {
+    Fail("{}: field \"{}\" is {}, expected a finite number", source_, key, Shorten(v));
+  }
+  return v.get<double>();
+}
+
+bool JsonObject::Bool(std::string_view key) const {
+  const Json& v = Get(key);
+  if (!v.is_boolean()) Fail("{}: field \"{}\" is {}, expected true or false", source_, key, Shorten(v));
+  return v.get<bool>();
+}
+
+std::string JsonObject::String(std::string_view key) const {
+  const Json& v = Get(key);
+  if (!v.is_string()) Fail("{}: field \"{}\" is {}, expected a string", source_, key, Shorten(v));
+  return v.get<std::string>();
+}
+
+JsonObject JsonObject::Object(std::string_view key) const {
+  const Json& v = Get(key);
+  if (!v.is_object()) Fail("{}: field \"{}\" is {}, expected an object", source_, key, Shorten(v));
+  return {v, fmt::format("{}: {}", source_, key)};
+}
+
+const Json& JsonObject::Array(std::string_view key) const {
+  const Json& v = Get(key);
+  if (!v.is_array()) Fail("{}: field \"{}\" is {}, expected an array", source_, key, Shorten(v));
+  return v;
+}
+
+int64_t JsonObject::Int(std::string_view key, int64_t low, int64_t high, int64_t fallback) const {
+  return Has(key) ? Int(key, low, high) : fallback;
+}
+double JsonObject::Number(std::string_view key, double fallback) const {
+  return Has(key) ? Number(key) : fallback;
+}
+bool JsonObject::Bool(std::string_view key, bool fallback) const {
+  return Has(key) ? Bool(key) : fallback;
+}
+std::string JsonObject::String(std::string_view key, std::string fallback) const {
+  return Has(key) ? String(key) : std::move(fallback);
+}
+
+}  // namespace kinetok

@@ -1,0 +1,51 @@
+// JSON from files: parsed with nlohmann::json, read through accessors whose errors name the file, the field and the
+// value. Documents deeper than 64 levels are refused.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace kinetok {
+
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
+
+// `source` (a file name) is what errors name. Throws Error with the line and column of the fault.
+Json ParseJson(std::string_view text, std::string_view source);
+
+// A JSON object together with the name of where it came from.
+class JsonObject {
+ public:
+  JsonObject(const Json& value, std::string source);  // throws Error unless `value` is an object
+
+  const std::string& source() const { return source_; }
+  const Json& json() const { return *value_; }
+  bool Has(std::string_view key) const;  // present and not null
+
+  // Required fields: absent, null, of another type or out of range is an Error.
+  int64_t Int(std::string_view key, int64_t low, int64_t high) const;
+  double Number(std::string_view key) const;  // finite
+  bool Bool(std::string_view key) const;
+  std::string String(std::string_view key) const;
+  JsonObject Object(std::string_view key) const;
+  const Json& Array(std::string_view key) const;
+
+  // Optional fields: `fallback` when absent or null, an Error when of another type.
+  int64_t Int(std::string_view key, int64_t low, int64_t high, int64_t fallback) const;
+  double Number(std::string_view key, double fallback) const;
+  bool Bool(std::string_view key, bool fallback) const;
+  std::string String(std::string_view key, std::string fallback) const;
+
+ private:
+  const Json& Get(std::string_view key) const;
+  const Json* value_;
+  std::string source_;
+};
+
+// A value for an error message, shortened to 60 characters.
+std::string Shorten(const Json& value);
+
+}  // namespace kinetok

@@ -1,0 +1,189 @@
+#include "kinetok/decode/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "kinetok/base/error.h"
+#include "kinetok/decode/logits.h"
+#include "kinetok/model/presets.h"
+
+namespace kinetok {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A model whose logits differ enough that a wrong cache row changes tokens.
+std::shared_ptr<const Model> RandomModel(Context& context, ModelConfig config) {
+  return Model::Random(context, config, /*seed=*/3, DType::kF32);
+}
+
+std::vector<int32_t> Prompt(int64_t length, int32_t first) {
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < length; ++i) ids.push_back((first + i * 37) % 512);
+  return ids;
+}
+
+struct Output {
+  std::vector<int32_t> tokens;
+  std::vector<double> logprobs;
+  std::optional<FinishReason> finish;
+  bool operator==(const Output&) const = default;
+};
+
+std::map<int, Output> RunAll(Engine& engine) {
+  std::map<int, Output> out;
+  while (!engine.idle()) {
+    for (const NewToken& t : engine.Step()) {
+      Output& o = out[t.sequence];
+      EXPECT_FALSE(o.finish) << "a token after the last one";
+      o.tokens.push_back(t.token);
+      o.logprobs.push_back(t.logprob);
+      o.finish = t.finish;
+    }
+  }
+  return out;
+}
+
+class EngineTest : public ::testing::Test {
+ protected:
+  Context context_{2, BestIsa()};
+  std::shared_ptr<const Model> model_ = RandomModel(context_, Preset("tiny"));
+  SequenceOptions options_{.sampler = {.seed = 9}, .max_new_tokens = 12, .logprobs = true};
+};
+
+TEST_F(EngineTest, NeitherCompanyNorPiecesChangeASequence) {
+  // Lengths on both sides of a page of keys and of a piece of prompt.
+  const std::vector<int64_t> lengths = {1, 7, 63, 64, 65, 100};
+  std::vector<Output> alone;
+  for (int64_t length : lengths) {
+    Engine engine(context_, model_);
+    engine.Add(Prompt(length, 5), options_);
+    alone.push_back(RunAll(engine).at(0));
+    EXPECT_EQ(alone.back().tokens.size(), 12u);
+  }
+  for (int64_t prefill_rows : {1, 10, 64, 512}) {
+    Engine engine(context_, model_, {.prefill_rows = prefill_rows});
+    for (int64_t length : lengths) engine.Add(Prompt(length, 5), options_);
+    const std::map<int, Output> together = RunAll(engine);
+    for (size_t i = 0; i < lengths.size(); ++i) EXPECT_EQ(together.at(static_cast<int>(i)), alone[i]) << lengths[i];
+  }
+}
+
+TEST_F(EngineTest, ASequenceThatJoinsLateGetsItsOwnTokens) {
+  Engine alone(context_, model_);
+  alone.Add(Prompt(20, 1), options_);
+  const Output expected = RunAll(alone).at(0);
+
+  Engine engine(context_, model_);
+  engine.Add(Prompt(40, 2), options_);
+  engine.Step();
+  engine.Step();
+  const int late = engine.Add(Prompt(20, 1), options_);
+  EXPECT_EQ(RunAll(engine).at(late), expected);
+}
+
+TEST_F(EngineTest, CachedDecodingAgreesWithRecomputation) {
+  options_.sampler.greedy = true;
+  const std::vector<int32_t> prompt = Prompt(60, 8);
+  Engine engine(context_, model_);
+  engine.Add(prompt, options_);
+  const Output out = RunAll(engine).at(0);
+  std::vector<int32_t> all = prompt;
+  all.insert(all.end(), out.tokens.begin(), out.tokens.end());
+  ForEachLogits(context_, *model_, all, [&](int64_t first, Rows<const float> logits) {
+    for (int64_t i = 0; i < logits.rows; ++i) {
+      const int64_t next = first + i + 1 - static_cast<int64_t>(prompt.size());
+      if (next < 0 || next >= static_cast<int64_t>(out.tokens.size())) continue;
+      const Span<const float> row(logits[i], static_cast<size_t>(logits.width));
+      EXPECT_EQ(Argmax(row), out.tokens[static_cast<size_t>(next)]);
+      EXPECT_EQ(LogProbability(row, out.tokens[static_cast<size_t>(next)]), out.logprobs[static_cast<size_t>(next)]);
+    }
+  });
+}
+
+TEST_F(EngineTest, EndOfTextEndsASequenceAndIsListed) {
+  Engine free(context_, model_);
+  free.Add(Prompt(10, 3), options_);
+  const Output all = RunAll(free).at(0);
+  EXPECT_EQ(all.finish, FinishReason::kLength);
+
+  ModelConfig config = Preset("tiny");
+  config.eos_token_ids = {511, all.tokens[4]};
+  const auto with_eos = RandomModel(context_, config);
+  Engine engine(context_, with_eos);
+  engine.Add(Prompt(10, 3), options_);
+  options_.ignore_eos = true;
+  engine.Add(Prompt(10, 3), options_);
+  const std::map<int, Output> out = RunAll(engine);
+  EXPECT_EQ(out.at(0).finish, FinishReason::kEos);
+  EXPECT_EQ(out.at(0).tokens.back(), all.tokens[4]);
+  EXPECT_LE(out.at(0).tokens.size(), 5u);
+  EXPECT_EQ(out.at(1), all);
+}
+
+TEST_F(EngineTest, TheEndOfTheContextEndsASequence) {
+  options_.max_new_tokens = 1000;
+  Engine engine(context_, model_);
+  engine.Add(Prompt(120, 1), options_);
+  engine.Add(Prompt(128, 1), options_);
+  const std::map<int, Output> out = RunAll(engine);
+  EXPECT_EQ(out.at(0).tokens.size(), 9u);  // positions 120..127, and one that is never read
+  EXPECT_EQ(out.at(1).tokens.size(), 1u);
+  EXPECT_EQ(out.at(0).finish, FinishReason::kLength);
+}
+
+TEST_F(EngineTest, ARemovedSequenceIsGoneAndTheOthersGoOn) {
+  Engine alone(context_, model_);
+  alone.Add(Prompt(20, 1), options_);
+  const Output expected = RunAll(alone).at(0);
+
+  Engine engine(context_, model_);
+  const int first = engine.Add(Prompt(30, 4), options_), second = engine.Add(Prompt(20, 1), options_);
+  const std::span<const NewToken> step = engine.Step();
+  ASSERT_EQ(step.size(), 2u);
+  Output got{{step[1].token}, {step[1].logprob}, step[1].finish};
+  engine.Remove(first);
+  engine.Remove(first);
+  EXPECT_EQ(engine.running(), 1);
+  const std::map<int, Output> rest = RunAll(engine);
+  EXPECT_FALSE(rest.contains(first));
+  const Output& r = rest.at(second);
+  got.tokens.insert(got.tokens.end(), r.tokens.begin(), r.tokens.end());
+  got.logprobs.insert(got.logprobs.end(), r.logprobs.begin(), r.logprobs.end());
+  got.finish = r.finish;
+  EXPECT_EQ(got, expected);
+}
+
+TEST_F(EngineTest, PromptsThatDoNotFitAreErrorsWithTheNumbers) {
+  Engine engine(context_, model_);
+  const auto message = [&](const std::vector<int32_t>& prompt, const SequenceOptions& options) -> std::string {
+    try {
+      engine.Add(prompt, options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message({}, options_), HasSubstr("empty"));
+  EXPECT_THAT(message(Prompt(129, 0), options_), HasSubstr("129 tokens, the model's context holds 128"));
+  EXPECT_THAT(message({1, 512}, options_), HasSubstr("512 is outside the model's vocabulary of 512"));
+  EXPECT_THAT(message({-1}, options_), HasSubstr("-1"));
+  EXPECT_THAT(message({1}, {.max_new_tokens = 0}), HasSubstr("max_new_tokens is 0"));
+  EXPECT_THAT(message({1}, {.sampler = {.top_p = 2}}), HasSubstr("top_p is 2"));
+  EXPECT_TRUE(engine.idle());
+}
+
+TEST_F(EngineTest, TheFingerprintIsTheSameOnEveryInstructionSetAndThreadCount) {
+  const std::string expected = Fingerprint(context_, *model_);
+  EXPECT_EQ(expected.size(), 64u);
+  for (Isa isa : SupportedIsas()) {
+    Context other(isa == BestIsa() ? 3 : 1, isa);
+    EXPECT_EQ(Fingerprint(other, *model_), expected) << IsaName(isa);
+  }
+  EXPECT_NE(Fingerprint(context_, *Model::Random(context_, Preset("tiny"), /*seed=*/4, DType::kF32)), expected);
+}
+
+}  // namespace
+}  // namespace kinetok

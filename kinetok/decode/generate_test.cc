@@ -1,0 +1,200 @@
+#include "kinetok/decode/generate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "kinetok/base/error.h"
+#include "kinetok/model/presets.h"
+#include "kinetok/text/tokenizer_trainer.h"
+
+namespace kinetok {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// The bytes follow each other as in this text, in which no byte appears twice; its last one is followed by the end.
+constexpr std::string_view kScript = "to b한!-xyz";
+
+// A model that recites: every token's embedding is a unit vector of its own, the layers add nothing, and the head maps
+// it to the token that follows.
+std::shared_ptr<const Model> Reciter(Context& context, const std::shared_ptr<const Tokenizer>& tokenizer) {
+  ModelConfig config = Preset("tiny");
+  config.vocab_size = tokenizer->vocab_size();
+  config.hidden_size = 272;
+  config.head_dim = 68;
+  config.intermediate_size = 16;
+  config.tie_word_embeddings = false;
+  config.eos_token_ids = {*tokenizer->eos_id()};
+  const ParameterList list(config);
+  std::vector<float> flat(static_cast<size_t>(list.elements));
+  for (const Parameter& p : list.all) {
+    if (p.init == Parameter::Init::kOne) std::fill_n(flat.begin() + p.offset, p.elements(), 1.0f);
+  }
+  const auto element = [&](int parameter, int64_t row, int64_t column) -> float& {
+    return flat[static_cast<size_t>(list.all[static_cast<size_t>(parameter)].offset + row * config.hidden_size +
+                                    column)];
+  };
+  for (int64_t id = 0; id < config.vocab_size; ++id) element(list.embedding, id, id) = 1;
+  std::vector<int32_t> ids = tokenizer->Encode(kScript);
+  ids.push_back(*tokenizer->eos_id());
+  for (size_t i = 0; i + 1 < ids.size(); ++i) element(list.head, ids[i + 1], ids[i]) = 10;
+  return Model::FromParameters(context, config, flat, DType::kF32, tokenizer);
+}
+
+std::shared_ptr<const Tokenizer> ByteTokenizer() {
+  BytesBpeTrainer trainer({.vocab_size = 257});
+  trainer.Add("a");
+  return trainer.Train();
+}
+
+class GenerateTest : public ::testing::Test {
+ protected:
+  Context context_{1, BestIsa()};
+  std::shared_ptr<const Tokenizer> tokenizer_ = ByteTokenizer();
+  std::shared_ptr<const Model> model_ = Reciter(context_, tokenizer_);
+  GenerateOptions greedy_{.sampler = {.greedy = true}};
+};
+
+TEST_F(GenerateTest, ContinuesTheTextUpToTheEnd) {
+  const Generation g = Generate(context_, model_, "t", greedy_);
+  EXPECT_EQ(g.text, "o b한!-xyz");
+  EXPECT_EQ(g.finish_reason, FinishReason::kEos);
+  EXPECT_EQ(g.prompt_tokens, 1);
+  EXPECT_EQ(g.tokens.size(), kScript.size());
+  EXPECT_EQ(g.tokens.back(), *tokenizer_->eos_id());
+  EXPECT_TRUE(g.logprobs.empty());
+}
+
+TEST_F(GenerateTest, EndsAfterMaxNewTokens) {
+  greedy_.max_new_tokens = 3;
+  const Generation g = Generate(context_, model_, "t", greedy_);
+  EXPECT_EQ(g.text, "o b");
+  EXPECT_EQ(g.finish_reason, FinishReason::kLength);
+}
+
+TEST_F(GenerateTest, StreamsWholeCharactersThatAddUpToTheText) {
+  std::vector<std::string> pieces;
+  Generate(context_, model_, "o", greedy_, [&](const Token& token) {
+    pieces.push_back(token.text);
+    return Flow::kContinue;
+  });
+  EXPECT_THAT(pieces, ElementsAre(" ", "b", "", "", "한", "!", "-", "x", "y", "z", ""));
+}
+
+TEST_F(GenerateTest, ACharacterCutByTheLimitIsReplaced) {
+  greedy_.max_new_tokens = 2;
+  const Generation g = Generate(context_, model_, "b", greedy_);
+  EXPECT_EQ(g.text, "\xEF\xBF\xBD");
+}
+
+TEST_F(GenerateTest, AStopStringAcrossTokensEndsTheTextBeforeIt) {
+  greedy_.stop = {"zzz", "한!-x"};
+  std::string streamed;
+  const Generation g = Generate(context_, model_, "t", greedy_, [&](const Token& token) {
+    streamed += token.text;
+    return Flow::kContinue;
+  });
+  EXPECT_EQ(g.text, "o b");
+  EXPECT_EQ(streamed, g.text);
+  EXPECT_EQ(g.finish_reason, FinishReason::kStop);
+  EXPECT_EQ(g.tokens.size(), 9u);  // with those of the stop string
+}
+
+TEST_F(GenerateTest, TextHeldForAStopStringComesOutWhenNoneAppears) {
+  greedy_.stop = {"xyz?"};
+  const Generation g = Generate(context_, model_, "!", greedy_);
+  EXPECT_EQ(g.text, "-xyz");
+  EXPECT_EQ(g.finish_reason, FinishReason::kEos);
+}
+
+TEST_F(GenerateTest, TheCallbackCanStop) {
+  int count = 0;
+  const Generation g = Generate(context_, model_, "t", greedy_,
+                                [&](const Token&) { return ++count == 2 ? Flow::kStop : Flow::kContinue; });
+  EXPECT_EQ(g.text, "o ");
+  EXPECT_EQ(g.tokens.size(), 2u);
+  EXPECT_EQ(g.finish_reason, FinishReason::kStop);
+}
+
+TEST_F(GenerateTest, LogProbabilitiesAreOfTheModelAndNotOfTheSampler) {
+  GenerateOptions options{.sampler = {.top_k = 1}, .max_new_tokens = 2, .logprobs = true};
+  const Generation sure = Generate(context_, model_, "t", options);
+  ASSERT_EQ(sure.logprobs.size(), 2u);
+  EXPECT_NEAR(sure.logprobs[0], 0, 1e-9);
+  // After the end of the text nothing follows: LayerNorm leaves the 271 other columns of the unit vector at
+  // -mean / std, where the tokens of the script have a head weight of 10 and all others 0.
+  const double mean = 1.0 / 272, other = -mean / std::sqrt(mean * (1 - mean) + 1e-5);
+  const auto scripted = static_cast<double>(tokenizer_->Encode(kScript).size());
+  const std::vector<int32_t> end = {*tokenizer_->eos_id()};
+  EXPECT_NEAR(Generate(context_, model_, end, options).logprobs[0],
+              -std::log(257 - scripted + scripted * std::exp(10 * other)), 1e-6);
+}
+
+TEST_F(GenerateTest, ABatchGivesWhatEachPromptGivesAlone) {
+  const auto random = Model::Random(context_, Preset("tiny"), /*seed=*/5, DType::kF32);
+  const GenerateOptions options{.sampler = {.top_p = 0.9, .seed = 2}, .max_new_tokens = 10, .logprobs = true};
+  std::vector<std::vector<int32_t>> prompts;
+  for (int32_t length : {1, 2, 70, 9, 30}) {
+    prompts.emplace_back();
+    for (int32_t i = 0; i < length; ++i) prompts.back().push_back((length * 31 + i * 7) % 512);
+  }
+  for (int64_t max_batch : {1, 2, 64}) {
+    GenerateOptions batch = options;
+    batch.max_batch = max_batch;
+    std::vector<std::vector<int32_t>> seen(prompts.size());
+    const std::vector<Generation> together =
+        GenerateBatch(context_, random, prompts, batch, [&](size_t prompt, const Token& token) {
+          seen[prompt].push_back(token.id);
+          return Flow::kContinue;
+        });
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      const Generation alone = Generate(context_, random, prompts[i], options);
+      EXPECT_EQ(together[i].tokens, alone.tokens) << i;
+      EXPECT_EQ(together[i].logprobs, alone.logprobs) << i;
+      EXPECT_EQ(seen[i], alone.tokens) << i;
+      EXPECT_EQ(together[i].text, "");
+    }
+  }
+}
+
+std::string Message(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(GenerateTest, PromptsThatCannotBeContinuedAreErrors) {
+  EXPECT_THAT(Message([&] { Generate(context_, model_, "ab\xFF", greedy_); }), HasSubstr("2"));
+  EXPECT_THAT(Message([&] { Generate(context_, model_, std::string(129, 'a'), greedy_); }),
+              HasSubstr("129 tokens, the model's context holds 128"));
+  EXPECT_THAT(Message([&] { Generate(context_, model_, std::vector<int32_t>{}, greedy_); }), HasSubstr("empty"));
+  greedy_.stop = {""};
+  EXPECT_THAT(Message([&] { Generate(context_, model_, "t", greedy_); }), HasSubstr("stop"));
+}
+
+TEST_F(GenerateTest, WithoutATokenizerIdsComeAndGo) {
+  const auto plain = Model::Random(context_, Preset("tiny"), /*seed=*/5, DType::kF32);
+  const std::vector<int32_t> prompt = {1, 2};
+  EXPECT_EQ(Generate(context_, plain, prompt, {.max_new_tokens = 4}).tokens.size(), 4u);
+  EXPECT_THAT(Message([&] { Generate(context_, plain, "text"); }), HasSubstr("no tokenizer"));
+  EXPECT_THAT(Message([&] { Generate(context_, plain, prompt, {.stop = {"."}}); }), HasSubstr("tokenizer"));
+}
+
+TEST_F(GenerateTest, AnEmptyPromptIsAnError) {
+  EXPECT_THAT(Message([&] { EncodePrompt(*model_, ""); }), HasSubstr("prompt is empty"));
+}
+
+TEST_F(GenerateTest, SpecialTokensInThePromptCanBePlainText) {
+  EXPECT_THAT(EncodePrompt(*model_, "<|endoftext|>"), ElementsAre(*tokenizer_->eos_id()));
+  EXPECT_EQ(EncodePrompt(*model_, "<|endoftext|>", /*parse_special=*/false).size(), 13u);
+}
+
+}  // namespace
+}  // namespace kinetok

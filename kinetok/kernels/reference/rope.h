@@ -1,0 +1,12 @@
+// Rotary position embedding in double precision, for tests and benchmarks.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace kinetok::reference {
+
+// One head of one row: x [head_dim] rotated to `position`.
+std::vector<double> Rope(const std::vector<double>& x, int64_t position, double theta);
+
+}  // namespace kinetok::reference

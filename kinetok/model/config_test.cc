@@ -1,0 +1,137 @@
+#include "kinetok/model/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kinetok/base/error.h"
+#include "kinetok/model/parameters.h"
+#include "kinetok/model/presets.h"
+#include "kinetok/model/test_models.h"
+
+namespace kinetok {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string ErrorOf(const std::string& text) {
+  try {
+    ParseModelConfig(ParseJson(text, "config.json"), "config.json");
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+const char kGpt2[] = R"({"model_type": "gpt2", "vocab_size": 50, "n_embd": 12, "n_layer": 2, "n_head": 3,
+                         "n_positions": 16)";
+
+std::string Gpt2With(const std::string& more) {
+  return std::string(kGpt2) + more + "}";
+}
+
+TEST(ModelConfigTest, ReadsGpt2WithItsDefaults) {
+  const ModelConfig c = ParseModelConfig(ParseJson(Gpt2With(""), "x"), "x");
+  EXPECT_EQ(c.intermediate_size, 48);
+  EXPECT_EQ(c.head_dim, 4);
+  EXPECT_EQ(c.activation, Activation::kGeluTanh);
+  EXPECT_TRUE(c.tie_word_embeddings);
+  EXPECT_DOUBLE_EQ(c.norm_eps, 1e-5);
+}
+
+TEST(ModelConfigTest, SurvivesAWriteAndARead) {
+  for (const NamedConfig& named : TestConfigs()) {
+    if (named.config.masks.size() > 1) continue;  // bands are not part of these published formats
+    ModelConfig config = named.config;
+    for (const double p : {0.0, 0.25}) {
+      config.embd_pdrop = config.attn_pdrop = config.resid_pdrop = p;
+      const Json json = Json::parse(ModelConfigToJson(config, "float32").dump());
+      EXPECT_EQ(ParseModelConfig(json, "x"), config) << named.name;
+    }
+  }
+}
+
+TEST(ModelConfigTest, ReadsBothSpellingsOfRopeTheta) {
+  const std::string base = R"({"model_type": "llama", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1,
+      "num_attention_heads": 2, "intermediate_size": 32)";
+  const auto theta = [&](const std::string& more) {
+    return ParseModelConfig(ParseJson(base + more + "}", "x"), "x").rope_theta;
+  };
+  EXPECT_EQ(theta(""), 10000);
+  EXPECT_EQ(theta(R"(, "rope_theta": 500000.0)"), 500000);
+  EXPECT_EQ(theta(R"(, "rope_parameters": {"rope_type": "default", "rope_theta": 1234.0})"), 1234);
+  EXPECT_THAT(ErrorOf(base + R"(, "rope_scaling": {"type": "linear", "factor": 2.0}})"), HasSubstr("linear"));
+  EXPECT_THAT(ErrorOf(base + R"(, "num_key_value_heads": 3})"), HasSubstr("num_key_value_heads"));
+}
+
+TEST(ModelConfigTest, NamesTheFieldThatIsMissingWrongOrUnsupported) {
+  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt2", "n_embd": 12})"), HasSubstr("\"vocab_size\" is missing"));
+  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt2", "vocab_size": null})"), HasSubstr("\"vocab_size\" is null"));
+  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt2", "vocab_size": "many"})"), HasSubstr("\"many\""));
+  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt2", "vocab_size": -5})"), HasSubstr("-5"));
+  EXPECT_THAT(ErrorOf(R"({"model_type": "mamba"})"), HasSubstr("mamba"));
+  EXPECT_THAT(ErrorOf("[1, 2]"), HasSubstr("expected a JSON object"));
+  EXPECT_THAT(ErrorOf("{\"model_type\": \"gpt2\""), HasSubstr("not valid JSON"));
+  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "activation_function": "relu")")), HasSubstr("relu"));
+  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "add_cross_attention": true)")), HasSubstr("add_cross_attention"));
+  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "quantization_config": {"bits": 4})")), HasSubstr("quantization_config"));
+  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "eos_token_id": 50)")), HasSubstr("eos_token_id"));
+  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "resid_pdrop": 1.5)")), HasSubstr("resid_pdrop"));
+  std::string odd_heads = Gpt2With("");
+  odd_heads.replace(odd_heads.find("\"n_head\": 3"), 11, "\"n_head\": 5");
+  EXPECT_THAT(ErrorOf(odd_heads), HasSubstr("n_head"));
+}
+
+TEST(PresetTest, CountsTheParametersOfThePublishedModels) {
+  EXPECT_EQ(ParameterList(Preset("gpt2-124m")).parameters, 124439808);
+  EXPECT_EQ(ParameterList(Preset("gpt2-1.5b")).parameters, 1557611200);
+  EXPECT_EQ(ParameterList(Preset("llama2-7b")).parameters, 6738415616);
+  EXPECT_EQ(ParameterList(Preset("llama-1.1b")).parameters, 1100048384);
+  // nanoGPT's CPU configuration prints 0.80M without positions.
+  EXPECT_EQ(ParameterList(Preset("nano-char-cpu")).parameters - 64 * 128, 795904);
+}
+
+TEST(PresetTest, SuggestsTheNearestName) {
+  try {
+    Preset("gpt2-124");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("did you mean \"gpt2-124m\""));
+  }
+}
+
+TEST(ParameterTest, EveryRowIsPublishedExactlyOnce) {
+  for (const NamedConfig& named : TestConfigs()) {
+    const ParameterList list(named.config);
+    std::vector<int64_t> covered(list.all.size());
+    for (const PublishedTensor& t : PublishedTensors(named.config, list)) {
+      if (t.zero_filled) continue;
+      EXPECT_EQ(covered[t.parameter], t.first_row) << t.name;
+      covered[t.parameter] += t.rows;
+    }
+    for (size_t i = 0; i < covered.size(); ++i) EXPECT_EQ(covered[i], list.all[i].rows) << list.all[i].name;
+  }
+}
+
+TEST(ParameterTest, InitialValuesFollowTheirDistributionInAnyPieces) {
+  const ParameterList list(Preset("nano-char-cpu"));
+  std::vector<float> flat(list.elements);
+  InitializeParameters(list, 7, flat);
+  const Parameter& p = list.all[list.layers[0].up_weight];
+  double sum = 0, squares = 0;
+  for (int64_t e = 0; e < p.elements(); ++e) {
+    sum += flat[p.offset + e];
+    squares += static_cast<double>(flat[p.offset + e]) * flat[p.offset + e];
+  }
+  const auto n = static_cast<double>(p.elements());
+  EXPECT_NEAR(sum / n, 0, 5 * 0.02 / std::sqrt(n));
+  EXPECT_NEAR(std::sqrt(squares / n), 0.02, 0.0005);
+  std::vector<float> piece(101);
+  InitializeParameter(list, list.layers[0].up_weight, 7, 33, piece);
+  for (int i = 0; i < 101; ++i) EXPECT_EQ(piece[i], flat[p.offset + 33 + i]);
+  std::vector<float> other(list.elements);
+  InitializeParameters(list, 8, other);
+  EXPECT_NE(flat, other);
+}
+
+}  // namespace
+}  // namespace kinetok

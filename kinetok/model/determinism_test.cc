@@ -1,0 +1,174 @@
+// The house's signature: the raw bits of a sequence's logits depend on its tokens and the model alone.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "kinetok/base/error.h"
+#include "kinetok/model/model.h"
+#include "kinetok/model/test_models.h"
+
+namespace kinetok {
+namespace {
+
+using Logits = std::vector<float>;  // [positions, vocab]
+
+// Runs `prompts` side by side, `chunk` tokens of each a call, and returns every position's logits.
+std::vector<Logits> RunPrompts(Context& context, const Model& model, const std::vector<std::vector<int32_t>>& prompts,
+                               size_t chunk) {
+  KvCache cache(model.config());
+  Workspace workspace;
+  std::vector<int> ids;
+  for (size_t i = 0; i < prompts.size(); ++i) ids.push_back(cache.NewSequence());
+  std::vector<Logits> out(prompts.size());
+  std::vector<size_t> done(prompts.size());
+  for (bool more = true; more;) {
+    more = false;
+    std::vector<BatchRow> rows;
+    std::vector<size_t> owner;
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      for (size_t n = 0; n < chunk && done[i] < prompts[i].size(); ++n) {
+        rows.push_back({prompts[i][done[i]++], ids[i], true});
+        owner.push_back(i);
+        more = true;
+      }
+    }
+    if (!more) break;
+    const Rows<const float> logits = model.Forward(context, rows, cache, workspace);
+    for (size_t r = 0; r < owner.size(); ++r) {
+      out[owner[r]].insert(out[owner[r]].end(), logits[static_cast<int64_t>(r)],
+                           logits[static_cast<int64_t>(r)] + logits.width);
+    }
+  }
+  return out;
+}
+
+::testing::AssertionResult SameBits(const Logits& a, const Logits& b) {
+  if (a.size() != b.size()) return ::testing::AssertionFailure() << a.size() << " against " << b.size() << " logits";
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::memcmp(&a[i], &b[i], 4) != 0) {
+      return ::testing::AssertionFailure() << "logit " << i << ": " << a[i] << " against " << b[i];
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+class DeterminismTest : public ::testing::TestWithParam<int> {
+ protected:
+  DeterminismTest() : named_(TestConfigs()[GetParam()]), list_(named_.config), flat_(DrawParameters(list_, 5)) {}
+  std::shared_ptr<const Model> Make(Context& c, DType dtype = DType::kF32) {
+    return Model::FromParameters(c, named_.config, flat_, dtype, nullptr);
+  }
+  std::vector<int32_t> Prompt(int64_t n, uint64_t seed = 1) { return DrawTokens(n, named_.config.vocab_size, seed); }
+
+  NamedConfig named_;
+  ParameterList list_;
+  std::vector<float> flat_;
+};
+
+TEST_P(DeterminismTest, AnyNumberOfThreadsGivesTheSameBits) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    Context one(1, BestIsa());
+    const auto want = RunPrompts(one, *Make(one, dtype), {Prompt(150)}, 150);
+    for (int threads = 2; threads <= 4; ++threads) {
+      Context many(threads, BestIsa());
+      const auto model = Make(many, dtype);
+      many.pool().ResetWorkersUsed();
+      EXPECT_TRUE(SameBits(RunPrompts(many, *model, {Prompt(150)}, 150)[0], want[0])) << threads << " threads";
+      // A run may be over before a second worker wakes on a busy machine; not all of many.
+      for (int again = 0; again < 1000 && many.pool().WorkersUsed() < 2; ++again) {
+        RunPrompts(many, *model, {Prompt(150)}, 150);
+      }
+      EXPECT_GE(many.pool().WorkersUsed(), 2);
+    }
+  }
+}
+
+TEST_P(DeterminismTest, APromptInOneGoInPiecesOrTokenByTokenGivesTheSameBits) {
+  Context context(2, BestIsa());
+  const auto model = Make(context);
+  const auto whole = RunPrompts(context, *model, {Prompt(140)}, 140);
+  for (const size_t chunk : {1, 7, 64, 65}) {
+    EXPECT_TRUE(SameBits(RunPrompts(context, *model, {Prompt(140)}, chunk)[0], whole[0])) << "chunks of " << chunk;
+  }
+}
+
+TEST_P(DeterminismTest, CachedAndRecomputedLogitsAreTheSameBits) {
+  Context context(2, BestIsa());
+  const auto model = Make(context);
+  const std::vector<int32_t> prompt = Prompt(70);
+  const auto cached = RunPrompts(context, *model, {prompt}, 1);
+  const int64_t vocab = named_.config.vocab_size;
+  for (const size_t n : {1, 2, 63, 64, 65, 70}) {
+    const auto fresh = RunPrompts(context, *model, {{prompt.begin(), prompt.begin() + static_cast<long>(n)}}, n);
+    const Logits last(fresh[0].end() - vocab, fresh[0].end());
+    const auto at = cached[0].begin() + static_cast<long>(n - 1) * vocab;
+    EXPECT_TRUE(SameBits(last, Logits(at, at + vocab))) << n << " tokens";
+  }
+}
+
+TEST_P(DeterminismTest, ASequenceAloneAndInBatchesOfMixedLengthsGivesTheSameBits) {
+  Context context(3, BestIsa());
+  const auto model = Make(context);
+  const auto alone = RunPrompts(context, *model, {Prompt(90)}, 90);
+  for (const size_t batch : {2, 3, 5, 8}) {
+    std::vector<std::vector<int32_t>> prompts;
+    for (size_t i = 0; i < batch; ++i) prompts.push_back(Prompt(3 + 24 * static_cast<int64_t>(i), 10 + i));
+    prompts[batch / 2] = Prompt(90);
+    EXPECT_TRUE(SameBits(RunPrompts(context, *model, prompts, 33)[batch / 2], alone[0])) << "batch of " << batch;
+  }
+}
+
+TEST_P(DeterminismTest, EveryInstructionSetGivesTheSameBits) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    Context best(2, BestIsa());
+    const auto want = RunPrompts(best, *Make(best, dtype), {Prompt(70), Prompt(9, 2)}, 40);
+    for (const Isa isa : SupportedIsas()) {
+      Context context(2, isa);
+      const auto got = RunPrompts(context, *Make(context, dtype), {Prompt(70), Prompt(9, 2)}, 40);
+      EXPECT_TRUE(SameBits(got[0], want[0])) << IsaName(isa);
+      EXPECT_TRUE(SameBits(got[1], want[1])) << IsaName(isa);
+    }
+  }
+}
+
+TEST_P(DeterminismTest, ForkedAndTruncatedSequencesContinueWithTheSameBits) {
+  Context context(2, BestIsa());
+  const auto model = Make(context);
+  const std::vector<int32_t> prompt = Prompt(100);
+  const auto want = RunPrompts(context, *model, {prompt}, 100);
+  KvCache cache(model->config());
+  Workspace workspace;
+  const int a = cache.NewSequence();
+  std::vector<BatchRow> rows;
+  for (int i = 0; i < 90; ++i) rows.push_back({prompt[i], a, false});
+  model->Forward(context, rows, cache, workspace);
+  const int b = cache.Fork(a);
+  // a goes elsewhere; b steps back and continues as if nothing had happened.
+  model->Forward(context, std::vector<BatchRow>(30, BatchRow{1, a, false}), cache, workspace);
+  cache.Truncate(b, 80);
+  rows.clear();
+  for (int i = 80; i < 100; ++i) rows.push_back({prompt[i], b, true});
+  const Rows<const float> logits = model->Forward(context, rows, cache, workspace);
+  const Logits got(logits.data, logits.data + 20 * logits.width);
+  EXPECT_TRUE(SameBits(got, Logits(want[0].begin() + 80 * logits.width, want[0].end())));
+}
+
+TEST_P(DeterminismTest, AFaultyRowIsRefusedAndNothingIsAppended) {
+  Context context(1, BestIsa());
+  const auto model = Make(context);
+  KvCache cache(model->config());
+  Workspace workspace;
+  const int a = cache.NewSequence();
+  const std::vector<BatchRow> faulty = {{0, a, true}, {static_cast<int32_t>(named_.config.vocab_size), a, true}};
+  EXPECT_THROW(model->Forward(context, faulty, cache, workspace), Error);
+  const std::vector<BatchRow> too_long(named_.config.max_position_embeddings + 1, BatchRow{0, a, false});
+  EXPECT_THROW(model->Forward(context, too_long, cache, workspace), Error);
+  EXPECT_EQ(cache.length(a), 0);
+  EXPECT_EQ(cache.pages_in_use(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Configs, DeterminismTest, ::testing::Range(0, 5),
+                         [](const auto& param) { return TestConfigs()[param.param].name; });
+
+}  // namespace
+}  // namespace kinetok

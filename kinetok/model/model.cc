@@ -1,0 +1,267 @@
+#include "kinetok/model/model.h"
+
+#include <algorithm>
+
+#include "kinetok/base/error.h"
+#include "kinetok/base/memory.h"
+#include "kinetok/model/arena_plan.h"
+#include "kinetok/model/checkpoint.h"
+#include "kinetok/model/steps.h"
+
+namespace kinetok {
+
+struct Workspace::State {
+  Buffer arena, logits;
+  std::vector<int32_t> tokens, positions;
+  std::vector<int> sequences;  // of the cache, in order of first appearance
+  std::vector<int64_t> old_lengths;
+  std::vector<int> local;  // by sequence of the cache: its index in `sequences`, or -1
+  std::vector<std::vector<AttentionRow>> layer_rows;
+  std::vector<KvCache::LayerView> views;
+  std::vector<ParameterView> parameters;
+};
+
+Workspace::Workspace() : state_(std::make_unique<State>()) {}
+Workspace::~Workspace() = default;
+Workspace::Workspace(Workspace&&) noexcept = default;
+Workspace& Workspace::operator=(Workspace&&) noexcept = default;
+
+Model::Model(ModelConfig config)
+    : config_(std::move(config)),
+      list_(config_),
+      program_(Program::Compile(config_, list_, /*training=*/false)),
+      matrices_(list_.all.size()),
+      vectors_(list_.all.size()) {
+  if (config_.position == Position::kRope) {
+    rope_ = RopeTable(config_.max_position_embeddings, config_.head_dim, config_.rope_theta);
+  }
+}
+
+namespace {
+
+bool IsPacked(const ParameterList& list, int parameter) {
+  return list.all[parameter].is_matrix() && parameter != list.position;
+}
+
+void CheckTokenizer(const std::filesystem::path& dir, const Tokenizer& tokenizer, const ModelConfig& config) {
+  if (tokenizer.vocab_size() > config.vocab_size) {
+    Fail("{}: the tokenizer has ids up to {}, the model a vocab_size of {}: they do not belong together", dir.string(),
+         tokenizer.vocab_size() - 1, config.vocab_size);
+  }
+}
+
+bool HasTokenizer(const std::filesystem::path& dir) {
+  return std::filesystem::exists(dir / "tokenizer.json") || std::filesystem::exists(dir / "vocab.json");
+}
+
+}  // namespace
+
+std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem::path& dir, LoadOptions options) {
+  std::shared_ptr<Model> model(new Model(LoadDirectoryConfig(dir)));
+  const ParameterList& list = model->list_;
+  const Checkpoint checkpoint(dir);
+  const std::vector<PublishedTensor> tensors = PublishedTensors(model->config_, list);
+  const MatchedTensors matched = MatchTensors(dir, checkpoint, model->config_, tensors);
+  if (options.require_tokenizer || HasTokenizer(dir)) {
+    model->tokenizer_ = Tokenizer::Load(dir);
+    CheckTokenizer(dir, *model->tokenizer_, model->config_);
+  }
+
+  // The packed dtype of a parameter is that of its first tensor, unless the caller asks for another.
+  std::vector<DType> dtypes(list.all.size(), DType::kF32);
+  for (size_t i = tensors.size(); i-- > 0;) {
+    if (tensors[i].parameter >= 0) dtypes[tensors[i].parameter] = options.dtype.value_or(*matched.found[i]->info->type);
+  }
+  int64_t bytes = 0;
+  for (size_t p = 0; p < list.all.size(); ++p) {
+    bytes += list.all[p].elements() * (IsPacked(list, static_cast<int>(p)) ? DTypeSize(dtypes[p]) : 4);
+  }
+  RequireMemory(bytes, dir.string());
+
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const PublishedTensor& t = tensors[i];
+    if (t.zero_filled) continue;
+    const Parameter& p = list.all[t.parameter];
+    const TensorData& data = *matched.found[i];
+    if (IsPacked(list, t.parameter)) {
+      PackedMatrix& w = model->matrices_[t.parameter];
+      if (w.empty()) w = PackedMatrix(p.rows, p.columns, dtypes[t.parameter]);
+      MatrixSource source{data.bytes().data(), *data.info->type, t.rows, p.columns, p.columns, 1};
+      if (t.transposed) {
+        source.row_stride = 1;
+        source.column_stride = t.rows;
+      }
+      w.SetRows(context, t.first_row, source);
+    } else {
+      std::vector<float>& v = model->vectors_[t.parameter];
+      if (v.empty()) v.resize(p.elements());
+      const int64_t columns = std::max<int64_t>(1, p.columns);
+      data.LoadF32(0, std::span(v).subspan(t.first_row * columns, t.rows * columns));
+    }
+    data.Drop();
+  }
+  return model;
+}
+
+std::shared_ptr<const Model> Model::FromParameters(Context& context, const ModelConfig& config,
+                                                   std::span<const float> flat, DType dtype,
+                                                   std::shared_ptr<const Tokenizer> tokenizer) {
+  std::shared_ptr<Model> model(new Model(config));
+  KINETOK_CHECK(static_cast<int64_t>(flat.size()) == model->list_.elements);
+  for (size_t i = 0; i < model->list_.all.size(); ++i) {
+    const Parameter& p = model->list_.all[i];
+    const float* data = flat.data() + p.offset;
+    if (IsPacked(model->list_, static_cast<int>(i))) {
+      model->matrices_[i] = PackedMatrix(p.rows, p.columns, dtype);
+      model->matrices_[i].SetRows(context, 0, {data, DType::kF32, p.rows, p.columns, p.columns, 1});
+    } else {
+      model->vectors_[i].assign(data, data + p.elements());
+    }
+  }
+  model->tokenizer_ = std::move(tokenizer);
+  return model;
+}
+
+std::shared_ptr<const Model> Model::Random(Context& context, const ModelConfig& config, uint64_t seed, DType dtype) {
+  std::shared_ptr<Model> model(new Model(config));
+  constexpr int64_t kRows = 1024;  // of a matrix, drawn at a time
+  std::vector<float> rows;
+  for (size_t i = 0; i < model->list_.all.size(); ++i) {
+    const Parameter& p = model->list_.all[i];
+    if (!IsPacked(model->list_, static_cast<int>(i))) {
+      model->vectors_[i].resize(p.elements());
+      InitializeParameter(model->list_, static_cast<int>(i), seed, 0, model->vectors_[i]);
+      continue;
+    }
+    model->matrices_[i] = PackedMatrix(p.rows, p.columns, dtype);
+    for (int64_t first = 0; first < p.rows; first += kRows) {
+      const int64_t n = std::min(kRows, p.rows - first);
+      rows.resize(n * p.columns);
+      ParallelFor(context, n, 16, [&](int64_t a, int64_t b, int) {
+        InitializeParameter(model->list_, static_cast<int>(i), seed, (first + a) * p.columns,
+                            std::span(rows).subspan(a * p.columns, (b - a) * p.columns));
+      });
+      model->matrices_[i].SetRows(context, first, {rows.data(), DType::kF32, n, p.columns, p.columns, 1});
+    }
+  }
+  return model;
+}
+
+int64_t Model::weight_bytes() const {
+  int64_t bytes = 0;
+  for (const PackedMatrix& m : matrices_) bytes += m.bytes();
+  for (const auto& v : vectors_) bytes += static_cast<int64_t>(v.size()) * 4;
+  return bytes;
+}
+
+int64_t Model::matrix_bytes_per_token() const {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < matrices_.size(); ++i) {
+    const bool only_looked_up = static_cast<int>(i) == list_.embedding && list_.head != list_.embedding;
+    if (!only_looked_up) bytes += matrices_[i].bytes();
+  }
+  return bytes;
+}
+
+void Model::BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::State& s) const {
+  s.tokens.clear();
+  s.positions.clear();
+  s.sequences.clear();
+  s.old_lengths.clear();
+  s.local.clear();
+  std::vector<int64_t> lengths;
+  std::vector<int32_t> local_of_row;
+  for (const BatchRow& row : rows) {
+    if (row.token < 0 || row.token >= config_.vocab_size) {
+      Fail("token {} is outside the vocabulary of {}", row.token, config_.vocab_size);
+    }
+    if (row.sequence >= static_cast<int>(s.local.size())) s.local.resize(row.sequence + 1, -1);
+    int& local = s.local[row.sequence];
+    if (local < 0) {
+      local = static_cast<int>(s.sequences.size());
+      s.sequences.push_back(row.sequence);
+      s.old_lengths.push_back(cache.length(row.sequence));
+      lengths.push_back(s.old_lengths.back());
+    }
+    const int64_t position = lengths[local]++;
+    if (position >= config_.max_position_embeddings) {
+      Fail("position {} is beyond the model's context of {} positions", position, config_.max_position_embeddings);
+    }
+    s.tokens.push_back(row.token);
+    s.positions.push_back(static_cast<int32_t>(position));
+    local_of_row.push_back(local);
+  }
+  s.layer_rows.assign(config_.masks.size(), {});
+  for (size_t m = 0; m < config_.masks.size(); ++m) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      s.layer_rows[m].push_back(VisibleRow(config_.masks[m], local_of_row[i], s.positions[i],
+                                           static_cast<int32_t>(lengths[local_of_row[i]])));
+    }
+  }
+  size_t extended = 0;
+  try {
+    for (; extended < s.sequences.size(); ++extended) cache.Extend(s.sequences[extended], lengths[extended]);
+  } catch (...) {
+    while (extended-- > 0) cache.Truncate(s.sequences[extended], s.old_lengths[extended]);
+    throw;
+  }
+  s.views.resize(config_.num_hidden_layers);
+  for (int64_t l = 0; l < config_.num_hidden_layers; ++l) cache.View(s.sequences, l, &s.views[l]);
+}
+
+Rows<const float> Model::Forward(Context& context, std::span<const BatchRow> rows, KvCache& cache,
+                                 Workspace& workspace) const {
+  Workspace::State& s = workspace.state();
+  if (rows.empty()) return {nullptr, 0, config_.vocab_size};
+  BindRows(rows, cache, s);
+  const auto count = static_cast<int64_t>(rows.size());
+
+  ArenaPlan plan;
+  for (const Activations& b : program_.buffers) plan.Add(count * b.width, {{b.first_use, b.last_use}});
+  const int64_t wanted = std::count_if(rows.begin(), rows.end(), [](const BatchRow& r) { return r.want_logits; });
+  const int gathered_buffer = plan.Add(wanted * config_.hidden_size, {{0, static_cast<int>(program_.steps.size())}});
+  plan.Place();
+  if (s.arena.bytes() < plan.total_floats() * 4) s.arena = Buffer(plan.total_floats() * 4);
+  if (s.logits.bytes() < wanted * config_.vocab_size * 4) s.logits = Buffer(wanted * config_.vocab_size * 4);
+  float* arena = s.arena.As<float>().data();
+
+  s.parameters.clear();
+  for (size_t i = 0; i < matrices_.size(); ++i) {
+    const Parameter& p = list_.all[i];
+    ParameterView view;
+    if (!matrices_[i].empty()) {
+      view.packed = &matrices_[i];
+    } else {
+      view.plain = p.is_matrix() ? Rows<const float>(vectors_[i].data(), p.rows, p.columns)
+                                 : Rows<const float>(vectors_[i].data(), 1, p.rows);
+    }
+    s.parameters.push_back(view);
+  }
+  StepContext c;
+  c.config = &config_;
+  c.program = &program_;
+  c.parameters = s.parameters;
+  c.rope = &rope_;
+  c.tokens = s.tokens;
+  c.positions = s.positions;
+  for (int64_t l = 0; l < config_.num_hidden_layers; ++l) {
+    c.attention_rows.emplace_back(s.layer_rows[l % s.layer_rows.size()]);
+    c.kv.push_back(s.views[l].pages());
+  }
+  for (size_t b = 0; b < program_.buffers.size(); ++b) {
+    c.buffers.emplace_back(arena + plan.offset(static_cast<int>(b)), count, program_.buffers[b].width);
+  }
+  for (const Step& step : program_.steps) ForwardStep(context, c, step);
+
+  const Rows<float> gathered(arena + plan.offset(gathered_buffer), wanted, config_.hidden_size);
+  const Rows<float> output = c.buffers[program_.output];
+  int64_t at = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    if (rows[i].want_logits) std::copy(output[i], output[i] + output.width, gathered[at++]);
+  }
+  const Rows<float> logits(s.logits.As<float>().data(), wanted, config_.vocab_size);
+  if (wanted > 0) MatMul(context, gathered, matrices_[program_.head], {}, logits);
+  return logits;
+}
+
+}  // namespace kinetok

@@ -1,0 +1,89 @@
+// A model ready to run: configuration, packed weights, tokenizer.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kinetok/kernels/context.h"
+#include "kinetok/kernels/matmul.h"
+#include "kinetok/kernels/rope.h"
+#include "kinetok/model/config.h"
+#include "kinetok/model/kv_cache.h"
+#include "kinetok/model/parameters.h"
+#include "kinetok/model/program.h"
+#include "kinetok/tensor/dtype.h"
+#include "kinetok/text/tokenizer.h"
+
+namespace kinetok {
+
+struct LoadOptions {
+  std::optional<DType> dtype = std::nullopt;  // of the packed matrices; as stored when absent
+  bool require_tokenizer = true;              // false: ids in, ids out; tokenizer() may then be null
+};
+
+// One row of a ragged batch: a token of some sequence of the cache, at the next position.
+struct BatchRow {
+  int32_t token = 0;
+  int sequence = 0;  // of the KvCache
+  bool want_logits = false;
+};
+
+// Scratch memory of one caller of Forward; grows as needed, reusable.
+class Workspace {
+ public:
+  Workspace();
+  ~Workspace();
+  Workspace(Workspace&&) noexcept;
+  Workspace& operator=(Workspace&&) noexcept;
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+class Model {
+ public:
+  // Reads a Hugging Face directory. Throws Error naming file, field and value; checks free memory first.
+  static std::shared_ptr<const Model> Load(Context& context, const std::filesystem::path& dir,
+                                           LoadOptions options = {});
+  // From parameters in memory (training's flat array): what the trainer samples and evaluates with, and tests.
+  static std::shared_ptr<const Model> FromParameters(Context& context, const ModelConfig& config,
+                                                     std::span<const float> flat, DType dtype,
+                                                     std::shared_ptr<const Tokenizer> tokenizer);
+
+  // Random weights, drawn straight into packed form: what benchmarks run.
+  static std::shared_ptr<const Model> Random(Context& context, const ModelConfig& config, uint64_t seed, DType dtype);
+
+  const ModelConfig& config() const { return config_; }
+  const Tokenizer* tokenizer() const { return tokenizer_.get(); }
+  int64_t weight_bytes() const;            // of the packed weights
+  int64_t matrix_bytes_per_token() const;  // what one decode step reads
+  int64_t parameters() const { return list_.parameters; }
+
+  // Runs the rows through the model: their keys and values are appended to their sequences in `cache` (rows of one
+  // sequence are consecutive in position, any number of sequences). Returns logits [rows that want them, vocab_size], a
+  // view into `workspace`, valid until its next use. Tokens must be in [0, vocab_size), positions below the context:
+  // Error otherwise, with nothing appended. The bits of a row's logits depend on its sequence's tokens alone.
+  // Thread-safe for different caches, workspaces and contexts.
+  Rows<const float> Forward(Context& context, std::span<const BatchRow> rows, KvCache& cache,
+                            Workspace& workspace) const;
+
+ private:
+  explicit Model(ModelConfig config);
+  // Checks the rows, makes room in the cache, and lists who sees what.
+  void BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::State& state) const;
+
+  ModelConfig config_;
+  ParameterList list_;
+  Program program_;
+  std::vector<PackedMatrix> matrices_;       // by parameter; empty for vectors
+  std::vector<std::vector<float>> vectors_;  // by parameter; the position table too
+  RopeTable rope_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+};
+
+}  // namespace kinetok

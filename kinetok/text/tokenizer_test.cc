@@ -1,0 +1,276 @@
+#include "kinetok/text/tokenizer.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <iterator>
+#include <sstream>
+
+#include "kinetok/base/error.h"
+#include "kinetok/base/file.h"
+#include "kinetok/base/json.h"
+#include "kinetok/base/random.h"
+#include "kinetok/text/tokenizer_trainer.h"
+#include "kinetok/text/utf8.h"
+
+namespace kinetok {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::filesystem::path kGpt2 = std::filesystem::path(KINETOK_SHARED_DATA) / "gpt2";
+
+class Gpt2Test : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (std::filesystem::exists(kGpt2)) gpt2_ = Tokenizer::Load(kGpt2);
+  }
+  static void TearDownTestSuite() { gpt2_ = nullptr; }
+  void SetUp() override {
+    if (!gpt2_) GTEST_SKIP() << "skipped: no reference data";
+  }
+  inline static std::shared_ptr<const Tokenizer> gpt2_;
+};
+
+std::shared_ptr<const Tokenizer> Small() {
+  static const auto tokenizer = [] {
+    BytesBpeTrainer trainer({.vocab_size = 300, .special_tokens = {"<|endoftext|>", "<|end|>", "<|end|>x"}});
+    trainer.Add("오늘 날씨가 좋다. the weather is good today, the weather was good. 오늘 날씨가 춥다.");
+    return trainer.Train();
+  }();
+  return tokenizer;
+}
+
+// All code points that are not surrogates, in pieces of text with steps between them.
+std::string SampledCodePoints(char32_t step) {
+  std::string text;
+  for (char32_t c = 0; c <= 0x10FFFF; c += step) {
+    if (c < 0xD800 || c > 0xDFFF) AppendUtf8(c, text);
+  }
+  return text;
+}
+
+std::string Streamed(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  StreamDecoder stream(tokenizer);
+  std::string text;
+  for (const int32_t id : ids) {
+    const std::string part = stream.Push(id);
+    EXPECT_EQ(FindInvalidUtf8(part), std::string::npos);
+    text += part;
+  }
+  return text + stream.Finish();
+}
+
+TEST_F(Gpt2Test, GivesThePublishedIdsOfAllReferenceTexts) {
+  const std::string separator = "\n__ggml_vocab_test__\n";
+  std::string texts = ReadFile(kGpt2 / "cases.inp");
+  std::istringstream lines(ReadFile(kGpt2 / "cases.out"));
+  int cases = 0;
+  std::string line;
+  for (size_t begin = 0; begin < texts.size() && std::getline(lines, line);) {
+    const size_t end = std::min(texts.find(separator, begin), texts.size());
+    const std::string text = texts.substr(begin, end - begin);
+    std::istringstream numbers(line);
+    const std::vector<int32_t> expected{std::istream_iterator<int32_t>(numbers), {}};
+    EXPECT_EQ(gpt2_->Encode(text), expected) << testing::PrintToString(text);
+    EXPECT_EQ(gpt2_->Decode(expected), text);
+    begin = end + separator.size();
+    ++cases;
+  }
+  EXPECT_EQ(cases, 46);
+}
+
+TEST_F(Gpt2Test, HasThePublishedVocabulary) {
+  EXPECT_EQ(gpt2_->vocab_size(), 50257);
+  EXPECT_EQ(gpt2_->eos_id(), std::optional(50256));
+  EXPECT_EQ(gpt2_->Piece(995), "Ġworld");
+  EXPECT_EQ(gpt2_->TokenBytes(995), " world");
+  EXPECT_EQ(gpt2_->TokenId("Ġworld"), std::optional(995));
+  EXPECT_EQ(gpt2_->TokenId(" world"), std::nullopt);
+  EXPECT_THAT(gpt2_->Encode("Hello world<|endoftext|>"), ElementsAre(15496, 995, 50256));
+}
+
+TEST_F(Gpt2Test, LongWordsMergeAsShortOnesDo) {
+  // The words of a text, and the same letters as one run beyond the length at which the merging changes its method.
+  for (const std::string& unit : {std::string("a"), std::string("ab"), std::string("the"), std::string("날씨")}) {
+    std::string text;
+    while (text.size() < 4000) text += unit;
+    const auto ids = gpt2_->Encode(text);
+    EXPECT_EQ(gpt2_->Decode(ids), text);
+    EXPECT_LE(ids.size(), text.size());
+  }
+  // 64 times "a" is "aaaa" (24794) sixteen times: lowest rank first, leftmost first.
+  EXPECT_EQ(gpt2_->Encode(std::string(64, 'a')), std::vector<int32_t>(16, gpt2_->TokenId("aaaa").value()));
+}
+
+TEST_F(Gpt2Test, SavesItselfAsATokenizerJsonThatGivesTheSameIds) {
+  const auto copy = Tokenizer::FromJson(gpt2_->ToJson(), "copy");
+  const std::string text = "Attention is all you need. 오늘 날씨가 ½ 🚀 \n\n  <|endoftext|>" + SampledCodePoints(997);
+  EXPECT_EQ(copy->Encode(text), gpt2_->Encode(text));
+  EXPECT_EQ(copy->vocab_size(), 50257);
+}
+
+TEST(TokenizerTest, WhatIsEncodedDecodesToItself) {
+  for (const std::string& text :
+       {std::string("오늘 날씨가"), std::string("오늘 날씨가 좋네요 😀👩‍👩‍👧‍👦!"),
+        std::string("\0\x01\x7F\r\n\t  ", 8), std::string(), std::string(" "), std::string("naïve ½ Straße"),
+        SampledCodePoints(7), SampledCodePoints(251)}) {
+    const auto ids = Small()->Encode(text);
+    EXPECT_EQ(Small()->Decode(ids), text);
+    EXPECT_EQ(Streamed(*Small(), ids), text);
+  }
+}
+
+TEST(TokenizerTest, AStreamNeverBreaksACharacter) {
+  const std::string text = "날씨 😀";
+  StreamDecoder stream(*Small());
+  std::string out;
+  size_t held_back = 0;
+  for (const char c : text) {
+    std::string piece;  // every byte as its own token
+    for (int32_t id = 0; id < Small()->vocab_size() && piece.empty(); ++id) {
+      if (Small()->TokenBytes(id) != std::string(1, c)) continue;
+      piece = "found";
+      const std::string part = stream.Push(id);
+      held_back += part.empty();
+      out += part;
+    }
+    ASSERT_EQ(piece, "found");
+  }
+  EXPECT_EQ(out, text);
+  EXPECT_EQ(stream.Finish(), "");
+  EXPECT_EQ(held_back, 2u + 2u + 3u);
+}
+
+TEST(TokenizerTest, BrokenBytesAreReplacedInAStreamAsInTheWhole) {
+  std::vector<int32_t> ids;
+  for (uint64_t i = 0; i < 4000; ++i) {
+    const auto bits = RandomBits(5, RandomStream::kTest, 0, i);
+    ids.push_back(static_cast<int32_t>(UniformBelow(bits, static_cast<uint64_t>(Small()->vocab_size()))));
+  }
+  const std::string whole = ReplaceInvalidUtf8(Small()->Decode(ids));
+  EXPECT_THAT(whole, HasSubstr("\xEF\xBF\xBD"));
+  EXPECT_EQ(Streamed(*Small(), ids), whole);
+
+  const auto ids_of_character = Small()->Encode("\U0001F600");
+  StreamDecoder stream(*Small());
+  EXPECT_EQ(stream.Push(ids_of_character[0]), "");
+  EXPECT_EQ(stream.Finish(), "\xEF\xBF\xBD");
+  EXPECT_EQ(stream.Finish(), "");
+}
+
+TEST(TokenizerTest, SpecialTokensTypedInATextBecomeTheirIds) {
+  const auto a = Small()->Encode("a"), b = Small()->Encode(" b");
+  EXPECT_THAT(Small()->Encode("a<|endoftext|> b"), ElementsAre(a[0], 0, b[0], b[1]));
+  EXPECT_THAT(Small()->Encode("<|end|><|endoftext|>"), ElementsAre(1, 0));
+  EXPECT_THAT(Small()->Encode("<|end|>x"), ElementsAre(2));  // the longest
+  EXPECT_THAT(Small()->Encode("<<|end|>"), ElementsAre(Small()->TokenId("<").value(), 1));
+  EXPECT_EQ(Small()->Encode("<|en").front(), Small()->TokenId("<").value());
+}
+
+TEST(TokenizerTest, SpecialTokensStayPlainTextOnRequest) {
+  const auto ids = Small()->Encode("a<|endoftext|>", {.parse_special = false});
+  EXPECT_THAT(ids, testing::Not(testing::Contains(0)));
+  EXPECT_EQ(Small()->Decode(ids), "a<|endoftext|>");
+}
+
+TEST(TokenizerTest, DecodingCanLeaveSpecialTokensOut) {
+  const auto ids = Small()->Encode("좋다<|endoftext|>.");
+  EXPECT_EQ(Small()->Decode(ids), "좋다<|endoftext|>.");
+  EXPECT_EQ(Small()->Decode(ids, {.skip_special = true}), "좋다.");
+  StreamDecoder stream(*Small(), {.skip_special = true});
+  EXPECT_EQ(stream.Push(0), "");
+  EXPECT_TRUE(Small()->IsSpecial(0));
+  EXPECT_FALSE(Small()->IsSpecial(50));
+}
+
+template <class F>
+std::string ErrorOf(F f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST(TokenizerTest, TextThatIsNotUtf8IsRefusedWithTheOffset) {
+  EXPECT_EQ(ErrorOf([] { Small()->Encode("오늘\xED\xA0\x80"); }), "the text is not valid UTF-8 at byte 6 (0xED)");
+  EXPECT_EQ(ErrorOf([] { Small()->Encode("ab\xC3"); }), "the text is not valid UTF-8 at byte 2 (0xC3)");
+}
+
+TEST(TokenizerTest, AnIdOutsideTheVocabularyIsAnError) {
+  EXPECT_FALSE(Small()->Has(-1));
+  EXPECT_FALSE(Small()->Has(300));
+  for (const int32_t id : {-1, 300, 2147483647}) {
+    EXPECT_THAT(ErrorOf([&] { Small()->Decode(std::vector{id}); }), HasSubstr("not in the tokenizer's vocabulary"));
+    EXPECT_THAT(ErrorOf([&] { Small()->Piece(id); }), HasSubstr(std::to_string(id)));
+    EXPECT_THAT(ErrorOf([&] { StreamDecoder(*Small()).Push(id); }), HasSubstr(std::to_string(id)));
+  }
+}
+
+// Folders as published checkpoints carry them.
+class LoadTest : public testing::Test {
+ protected:
+  LoadTest() : directory_(testing::TempDir() + "/kinetok_load_test") {
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_);
+    // The vocabulary of the small tokenizer, without its special tokens' marks.
+    const Json json = Json::parse(Small()->ToJson());
+    vocabulary_ = json["model"]["vocab"];
+    for (const Json& merge : json["model"]["merges"]) {
+      merges_ += merge[0].get<std::string>() + " " + merge[1].get<std::string>() + "\n";
+    }
+  }
+  ~LoadTest() override { std::filesystem::remove_all(directory_); }
+  void Write(const char* name, const std::string& text) { WriteFileAtomically(directory_ / name, text); }
+
+  std::filesystem::path directory_;
+  Json vocabulary_;
+  std::string merges_;
+};
+
+TEST_F(LoadTest, VocabularyAndMergesLoadUnderBothNames) {
+  const std::string text = "오늘 날씨가 the weather<|endoftext|>";
+  for (const auto& [vocabulary, merges] : {std::pair("vocab.json", "merges.txt"), {"encoder.json", "vocab.bpe"}}) {
+    Write(vocabulary, vocabulary_.dump());
+    Write(merges, "#version: 0.2\n" + merges_);
+    for (const auto& path : {directory_, directory_ / vocabulary, directory_ / merges}) {
+      EXPECT_EQ(Tokenizer::Load(path)->Encode(text), Small()->Encode(text)) << path;
+    }
+    std::filesystem::remove(directory_ / vocabulary);
+  }
+}
+
+TEST_F(LoadTest, TheConfigurationNamesBosAndEos) {
+  Write("tokenizer.json", Small()->ToJson());
+  EXPECT_EQ(Tokenizer::Load(directory_)->eos_id(), std::optional(0));
+  Write("tokenizer_config.json", R"({"bos_token": null, "eos_token": {"content": "<|end|>", "lstrip": false}})");
+  EXPECT_EQ(Tokenizer::Load(directory_)->bos_id(), std::nullopt);
+  EXPECT_EQ(Tokenizer::Load(directory_)->eos_id(), std::optional(1));
+  Write("tokenizer_config.json", R"({"eos_token": "</s>"})");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("\"eos_token\" is \"</s>\""));
+  Write("tokenizer_config.json", R"({"eos_token": 5})");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("\"eos_token\" is 5"));
+}
+
+TEST_F(LoadTest, FaultyFilesAreNamed) {
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("no tokenizer is here"));
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_ / "absent.json"); }), HasSubstr("absent.json"));
+  Write("vocab.json", vocabulary_.dump());
+  Write("merges.txt", merges_ + "lonely\n");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("\"lonely\", expected two pieces"));
+  Write("merges.txt", merges_ + "q q\n");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("needs the piece \"qq\""));
+  Write("merges.txt", "\xFF\xFE");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("merges.txt is not valid UTF-8"));
+  Write("merges.txt", merges_);
+  Write("vocab.json", R"(["a"])");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("expected a JSON object"));
+  Write("vocab.json", R"({"a": 0, "b": 0})");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("the same id 0"));
+}
+
+}  // namespace
+}  // namespace kinetok

@@ -1,0 +1,113 @@
+// The training loop. The same configuration and data give the same weights, bit for bit, on any number of threads, with
+// any split of a step into passes, and however often the run was killed and resumed.
+//
+//   RunDirectory directory("out", /*restart=*/false);
+//   Trainer trainer(context, directory, {.model = Preset("tiny"), .train = {...}, .data = SplitTokens(file, 0.1)});
+//   TrainingResult result = trainer.Run(observer);
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kinetok/kernels/context.h"
+#include "kinetok/model/config.h"
+#include "kinetok/model/parameters.h"
+#include "kinetok/model/training_pass.h"
+#include "kinetok/tensor/buffer.h"
+#include "kinetok/text/tokenizer.h"
+#include "kinetok/train/dataset.h"
+#include "kinetok/train/optimizer.h"
+#include "kinetok/train/run_directory.h"
+#include "kinetok/train/train_config.h"
+
+namespace kinetok {
+
+struct TrainingJob {
+  ModelConfig model;
+  TrainConfig train;
+  DataSplit data;                              // `validation` may be empty: then nothing is evaluated
+  std::shared_ptr<const Tokenizer> tokenizer;  // saved with the model; may be null
+  OrderedJson notes = OrderedJson::object();   // saved in train_config.json beside the rest; a resumed run may differ
+};
+
+// What a run needs and will do, known before its first step. Sizes in bytes.
+struct RunPlan {
+  int64_t parameters = 0;
+  int64_t weight_bytes = 0, gradient_bytes = 0, optimizer_bytes = 0, activation_bytes = 0;
+  int64_t total_bytes() const { return weight_bytes + gradient_bytes + optimizer_bytes + activation_bytes; }
+  int64_t tokens_per_step = 0, train_tokens = 0, validation_tokens = 0;
+  int64_t first_step = 0, max_steps = 0;  // first_step > 0: a resumed run
+};
+
+struct StepEvent {
+  int64_t step = 0;  // finished steps: 1 after the first
+  double loss = 0;   // nats, the mean over the step's tokens before its update
+  double learning_rate = 0;
+  double grad_norm = 0;  // before clipping
+  double tokens_per_s = 0;
+};
+
+// Told what happens, as it happens, on the thread that trains.
+class TrainingObserver {
+ public:
+  virtual ~TrainingObserver() = default;
+  virtual void OnStep(const StepEvent&) {}
+  virtual void OnEvaluation(int64_t /*step*/, double /*val_loss*/) {}
+  virtual void OnCheckpoint(int64_t /*step*/) {}
+  // Text written by the model with these weights, every sample_every steps; it goes to the log.
+  virtual std::string Sample(int64_t /*step*/, std::span<const float> /*weights*/) { return {}; }
+};
+
+struct TrainingResult {
+  int64_t steps = 0;  // finished, earlier parts of the run included
+  double train_loss = 0;
+  std::optional<double> val_loss;  // absent without validation data, or when interrupted
+  double tokens_per_s = 0;         // of the steps of this call, evaluations and checkpoints not counted
+  bool interrupted = false;
+};
+
+class Trainer {
+ public:
+  // Checks the data, reads the saved state when `directory` has one, plans the memory and takes it. Throws Error when
+  // a field or the data does not fit, when the run in the directory was made otherwise, and when memory is short.
+  Trainer(Context& context, RunDirectory& directory, TrainingJob job);
+
+  const RunPlan& plan() const { return plan_; }
+  std::span<const float> weights() const { return weights_.As<float>(); }
+
+  // Trains up to max_steps. When `stop` becomes true, saves after the step at hand and returns. Throws Error when the
+  // loss, the gradient or a weight stops being finite (what was saved last is kept), and when a file cannot be written.
+  TrainingResult Run(TrainingObserver& observer, const std::atomic<bool>* stop = nullptr);
+
+  // The mean loss over the validation data in consecutive blocks, the last one shorter (eval_batches limits them).
+  double Evaluate();
+
+ private:
+  double TrainStep(double learning_rate, double* norm);
+  void EvaluateAndLog(RunLog& log, TrainingObserver& observer);
+  void Save(RunLog& log, TrainingObserver& observer);
+  void Publish() const;
+  [[noreturn]] void FailNotFinite(std::string_view what, double value) const;
+  TrainerState State();
+
+  Context& context_;
+  RunDirectory& directory_;
+  TrainingJob job_;
+  ParameterList list_;
+  Optimizer optimizer_;
+  Buffer weights_, gradients_;
+  std::unique_ptr<TrainingPass> pass_, evaluation_;
+  RunPlan plan_;
+  int64_t step_ = 0;                   // finished
+  double loss_ = 0;                    // of the last step
+  std::optional<int64_t> saved_step_;  // of the state on the disk
+  std::optional<double> val_loss_;     // of the weights after step_
+};
+
+}  // namespace kinetok

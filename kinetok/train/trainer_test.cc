@@ -1,0 +1,291 @@
+#include "kinetok/train/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <cmath>
+#include <csignal>
+
+#include "kinetok/model/checkpoint.h"
+#include "kinetok/model/model.h"
+#include "kinetok/train/trainer_test_run.h"
+
+namespace kinetok {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(TrainerTest, AnyNumberOfThreadsGivesTheSameWeightsAndLog) {
+  const TemporaryFolder folder;
+  const TinyRun run(folder);
+  run.Run(folder / "one", 1);
+  for (const int threads : {2, 3}) {
+    const fs::path dir = folder / std::to_string(threads);
+    run.Run(dir, threads);
+    EXPECT_EQ(State(dir), State(folder / "one"));
+    EXPECT_EQ(Weights(dir), Weights(folder / "one"));
+    EXPECT_EQ(LogLines(dir), LogLines(folder / "one"));
+  }
+}
+
+TEST(TrainerTest, AccumulationAndRecomputationGiveTheSameWeights) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.Run(folder / "whole");
+  run.train().batch_size = 2;
+  run.train().gradient_accumulation = 2;
+  run.Run(folder / "halves");
+  EXPECT_EQ(State(folder / "halves"), State(folder / "whole"));
+  run.train().recompute = true;
+  run.Run(folder / "recomputed");
+  EXPECT_EQ(State(folder / "recomputed"), State(folder / "whole"));
+}
+
+TEST(TrainerTest, LearnsARepetitiveText) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.train().max_steps = 150;
+  run.train().eval_every = 0;
+  run.train().save_every = 0;
+  run.job().model.embd_pdrop = run.job().model.attn_pdrop = run.job().model.resid_pdrop = 0;
+  const TrainingResult result = run.Run(folder / "out", 2);
+  EXPECT_EQ(result.steps, 150);
+  ASSERT_TRUE(result.val_loss.has_value());
+  EXPECT_LT(*result.val_loss, 0.8);  // a uniform guess costs 3.0
+  EXPECT_TRUE(fs::exists(folder / "out/loss.png"));
+  EXPECT_TRUE(fs::exists(folder / "out/loss.svg"));
+}
+
+// Stops the run after a step.
+class StopAfter : public TrainingObserver {
+ public:
+  explicit StopAfter(int64_t step) : step_(step) {}
+  void OnStep(const StepEvent& event) override { stop = event.step == step_; }
+  std::atomic<bool> stop = false;
+
+ private:
+  int64_t step_;
+};
+
+TEST(TrainerTest, ARunInterruptedAndResumedHasTheBitsOfOneThatWasNot) {
+  const TemporaryFolder folder;
+  const TinyRun run(folder);
+  const TrainingResult whole = run.Run(folder / "whole");
+  for (const int64_t step : {1, 3, 5, 11}) {
+    const fs::path dir = folder / std::to_string(step);
+    StopAfter observer(step);
+    const TrainingResult part = run.Run(dir, 2, &observer, &observer.stop);
+    EXPECT_TRUE(part.interrupted);
+    EXPECT_EQ(part.steps, step);
+    const TrainingResult rest = run.Run(dir, 1);
+    EXPECT_FALSE(rest.interrupted);
+    EXPECT_EQ(State(dir), State(folder / "whole"));
+    EXPECT_EQ(Weights(dir), Weights(folder / "whole"));
+    EXPECT_EQ(LogLines(dir), LogLines(folder / "whole"));
+    EXPECT_EQ(rest.val_loss, whole.val_loss);
+  }
+}
+
+TEST(TrainerTest, ACompleteRunStartedAgainTrainsNothingAndGivesTheSameResult) {
+  const TemporaryFolder folder;
+  const TinyRun run(folder);
+  const TrainingResult first = run.Run(folder / "out");
+  const std::string state = State(folder / "out");
+  fs::remove(folder / "out/model.safetensors");  // as if killed between the state and the weights for others
+  const TrainingResult second = run.Run(folder / "out");
+  EXPECT_EQ(second.steps, 12);
+  EXPECT_EQ(second.train_loss, first.train_loss);
+  EXPECT_EQ(second.val_loss, first.val_loss);
+  EXPECT_EQ(State(folder / "out"), state);
+  EXPECT_TRUE(fs::exists(folder / "out/model.safetensors"));
+}
+
+TEST(TrainerTest, TheDirectoryLoadsAsAModelWithTheTrainedWeights) {
+  const TemporaryFolder folder;
+  const TinyRun run(folder);
+  Context context(1, BestIsa());
+  RunDirectory directory(folder / "out", false);
+  TinyRun copy(folder);
+  Trainer trainer(context, directory, copy.job());
+  TrainingObserver silent;
+  trainer.Run(silent);
+  const ModelConfig config = LoadDirectoryConfig(folder / "out");
+  const ParameterList list(config);
+  std::vector<float> loaded(static_cast<size_t>(list.elements));
+  LoadParameters(folder / "out", config, list, loaded);
+  EXPECT_TRUE(std::equal(loaded.begin(), loaded.end(), trainer.weights().begin(), trainer.weights().end()));
+}
+
+TEST(TrainerTest, TheValidationLossIsTheMeanOverConsecutiveBlocks) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  Context context(1, BestIsa());
+  RunDirectory directory(folder / "out", false);
+  Trainer trainer(context, directory, run.job());
+  const TokenRange& data = run.job().data.validation;
+  ASSERT_NE((data.size - 1) % run.train().block_size, 0);  // the last block is shorter
+  const auto model = Model::FromParameters(context, run.job().model, trainer.weights(), DType::kF32, nullptr);
+  double sum = 0;
+  for (int64_t first = 0; first + 1 < data.size; first += run.train().block_size) {
+    const int64_t length = std::min(run.train().block_size, data.size - 1 - first);
+    std::vector<int32_t> ids(static_cast<size_t>(length) + 1);
+    data.Read(first, ids);
+    KvCache cache(run.job().model);
+    const int sequence = cache.NewSequence();
+    std::vector<BatchRow> rows;
+    for (int64_t i = 0; i < length; ++i) rows.push_back({ids[i], sequence, true});
+    Workspace workspace;
+    const Rows<const float> logits = model->Forward(context, rows, cache, workspace);
+    for (int64_t i = 0; i < length; ++i) {
+      double total = 0;
+      for (int64_t c = 0; c < logits.width; ++c) total += std::exp(static_cast<double>(logits[i][c]));
+      sum += std::log(total) - static_cast<double>(logits[i][ids[i + 1]]);
+    }
+  }
+  EXPECT_NEAR(trainer.Evaluate(), sum / static_cast<double>(data.size - 1), 1e-5);
+}
+
+TEST(TrainerTest, AChangedFieldIsNamedAndRestartStartsOver) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.Run(folder / "out");
+  run.train().learning_rate = 5e-3;
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }),
+              AllOf(HasSubstr("train_config.json: learning-rate is 0.01 in this run, now it is 0.005"),
+                    HasSubstr("--restart")));
+  run.train().learning_rate = 1e-2;
+  run.job().model.hidden_size = 64;
+  run.job().model.head_dim = 32;
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }), HasSubstr("model-config is"));
+  { RunDirectory directory(folder / "out", true); }
+  EXPECT_EQ(run.Run(folder / "out").steps, 12);
+  run.train().max_steps = 14;  // free, as are the intervals
+  run.train().save_every = 5;
+  EXPECT_EQ(run.Run(folder / "out").steps, 14);
+}
+
+// Lets files grow no further than `bytes` while it lives, as on a full disk.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limit{bytes, old_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FullDisk() {
+    setrlimit(RLIMIT_FSIZE, &old_);
+    std::signal(SIGXFSZ, old_handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit old_{};
+  void (*old_handler_)(int) = SIG_DFL;
+};
+
+TEST(TrainerTest, AFullDiskIsAnErrorAndTheOldCheckpointSurvives) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.Run(folder / "whole");
+  for (const rlim_t bytes : {5000, 100000}) {  // room for the log; then for the weights but not for the state
+    const fs::path dir = folder / std::to_string(bytes);
+    StopAfter observer(5);
+    run.Run(dir, 1, &observer, &observer.stop);
+    const std::string state = State(dir), weights = Weights(dir);
+    ASSERT_GT(state.size(), 100000u);
+    {
+      const FullDisk full(bytes);
+      EXPECT_THAT(ErrorOf([&] { run.Run(dir); }), AllOf(HasSubstr(".safetensors"), HasSubstr("cannot be written")));
+    }
+    EXPECT_EQ(State(dir), state);
+    EXPECT_EQ(Weights(dir), weights);
+    for (const auto& entry : fs::directory_iterator(dir)) {
+      EXPECT_THAT(entry.path().filename().string(), ::testing::Not(HasSubstr(".tmp")));
+    }
+    run.Run(dir);
+    EXPECT_EQ(State(dir), State(folder / "whole"));
+  }
+}
+
+TEST(TrainerTest, ASecondTrainerInTheSameDirectoryIsAnError) {
+  const TemporaryFolder folder;
+  const RunDirectory first(folder / "out", false);
+  EXPECT_THAT(ErrorOf([&] { RunDirectory(folder / "out", false); }),
+              AllOf(HasSubstr("out is in use"), HasSubstr("another process")));
+  EXPECT_THAT(ErrorOf([&] { RunDirectory(folder / "out", true); }), HasSubstr("is in use"));
+}
+
+TEST(TrainerTest, ADirectoryWithAModelThatIsNoRunIsNotOverwritten) {
+  const TemporaryFolder folder;
+  folder.Write("out/model.safetensors", "precious");
+  EXPECT_THAT(ErrorOf([&] { RunDirectory(folder / "out", false); }), HasSubstr("holds a model that is not a training"));
+  EXPECT_EQ(ReadFile(folder / "out/model.safetensors"), "precious");
+}
+
+TEST(TrainerTest, DataShorterThanABlockIsAnError) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.job().data.train.size = 20;
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }),
+              HasSubstr("training data: has 20 tokens, a block of 20 (block-size) needs at least 21"));
+}
+
+TEST(TrainerTest, IdsOutsideTheVocabularyAndBlocksBeyondTheContextAreErrors) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.train().block_size = 25;
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }), HasSubstr("block_size is 25; it must be at most 24"));
+  run.train().block_size = 20;
+  run.job().model.vocab_size = 5;
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }), HasSubstr("vocab_size is 5; it must be at least"));
+  run.job().tokenizer = nullptr;
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }), HasSubstr("expected one in [0, 5)"));
+}
+
+TEST(TrainerTest, ALossThatIsNotFiniteStopsTheRunAndKeepsTheLastCheckpoint) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.train().schedule = "constant";
+  run.train().learning_rate = 1e30;
+  run.train().min_learning_rate = 0;
+  run.train().warmup_steps = 0;
+  run.train().save_every = 1;
+  run.train().eval_every = 0;
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }),
+              AllOf(HasSubstr("step 2: the "), HasSubstr("the checkpoint of step 1"), HasSubstr("learning-rate")));
+  EXPECT_EQ(RunDirectory(folder / "out", false).SavedStep(), 1);
+}
+
+TEST(TrainerTest, EveryOptionOutOfRangeIsNamed) {
+  const auto error = [](auto change) {
+    TrainConfig config;
+    change(config);
+    return ErrorOf([&] { config.Check(); });
+  };
+  EXPECT_THAT(error([](TrainConfig& c) { c.batch_size = 0; }), HasSubstr("batch_size is 0; it must be from 1"));
+  EXPECT_THAT(error([](TrainConfig& c) { c.learning_rate = NAN; }), HasSubstr("learning_rate is nan"));
+  EXPECT_THAT(error([](TrainConfig& c) { c.min_learning_rate = 1; }), HasSubstr("min_learning_rate is 1"));
+  EXPECT_THAT(error([](TrainConfig& c) { c.optimizer.beta2 = 1; }), HasSubstr("beta2 is 1"));
+  EXPECT_THAT(error([](TrainConfig& c) { c.schedule = "exp"; }), HasSubstr("schedule is \"exp\""));
+}
+
+TEST(TrainConfigTest, SurvivesItsJsonAndNamesWrongFields) {
+  TrainConfig config = TrainPreset("gpt2-124m");
+  config.seed = 42;
+  config.recompute = true;
+  TrainConfig read;
+  ReadTrainConfig(TrainConfigToJson(config), "here", &read);
+  EXPECT_EQ(TrainConfigToJson(read), TrainConfigToJson(config));
+  EXPECT_THAT(ErrorOf([&] {
+                ReadTrainConfig(Json{{"batch-size", "many"}}, "run.json", &read);
+              }),
+              AllOf(HasSubstr("run.json"), HasSubstr("batch-size")));
+}
+
+}  // namespace
+}  // namespace kinetok

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds Kinetok and runs it: ./run.sh ARGS is kinetok ARGS; without arguments the bundled model speaks, in English
+# and in Korean. stdout carries the result alone.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+"$root/scripts/setup.sh" build
+"$root/scripts/build.sh" release
+kinetok=$root/build/release/kinetok
+(($#)) && exec "$kinetok" "$@"
+
+# speak PROMPT NEW_TOKENS: the prompt, then what the model says after it as it comes; tokens per second on stderr
+speak() {
+  printf '%s' "$1"
+  "$kinetok" generate --model "$root/models/writer" --prompt "$1" --max-new-tokens "$2" --temperature 0.8 --top-p 0.95 --seed 7
+}
+speak "ROMEO:" 200
+speak "오늘 날씨가" 60

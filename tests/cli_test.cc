@@ -1,0 +1,297 @@
+// Runs the program as a user does: exit statuses, one-line errors, what is on stdout and what on stderr.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "kinetok/base/file.h"
+#include "kinetok/base/json.h"
+#include "kinetok/model/checkpoint.h"
+#include "kinetok/model/presets.h"
+#include "kinetok/text/tokenizer_trainer.h"
+
+namespace kinetok {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::StartsWith;
+
+struct Result {
+  int status = -1;
+  std::string out, err;
+};
+
+// A folder with a character model of random weights: "model", and whatever a test puts beside it.
+class CliTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = std::filesystem::path(::testing::TempDir()) / ("kinetok_cli_test_" + std::to_string(getpid()));
+    std::filesystem::create_directories(dir_);
+    CharTrainer trainer({"<|endoftext|>"});
+    trainer.Add("abcdefgh \n오늘");
+    const auto tokenizer = trainer.Train();
+    ModelConfig config = Preset("tiny");
+    config.vocab_size = tokenizer->vocab_size();
+    const ParameterList list(config);
+    std::vector<float> flat(static_cast<size_t>(list.elements));
+    InitializeParameters(list, /*seed=*/1, flat);
+    SaveCheckpoint(dir_ / "model", config, flat, tokenizer.get(), DType::kF32);
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(dir_); }
+
+  // `arguments` as typed in a shell, in the folder.
+  static Result Run(const std::string& arguments) {
+    const auto out = dir_ / "stdout", err = dir_ / "stderr";
+    const std::string line = "cd '" + dir_.string() + "' && '" KINETOK_PROGRAM "' " + arguments + " >'" + out.string() +
+                             "' 2>'" + err.string() + "'";
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadFile(out), ReadFile(err)};
+  }
+
+  // Fails with this status, one line on stderr that contains `message`, and nothing on stdout.
+  static void ExpectError(const std::string& arguments, int status, const std::string& message) {
+    const Result r = Run(arguments);
+    EXPECT_EQ(r.status, status) << arguments << "\n" << r.err;
+    EXPECT_EQ(r.out, "") << arguments;
+    EXPECT_THAT(r.err, AllOf(StartsWith("kinetok: error: "), HasSubstr(message), EndsWith("\n"))) << arguments;
+    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << arguments << "\n" << r.err;
+  }
+
+  static Json RunJson(const std::string& arguments) {
+    const Result r = Run(arguments);
+    EXPECT_EQ(r.status, 0) << arguments << "\n" << r.err;
+    EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n'), 1) << arguments << "\n" << r.out;
+    return ParseJson(r.out, arguments);
+  }
+
+  static inline std::filesystem::path dir_;
+};
+
+std::vector<std::string> Keys(const Json& json) {
+  std::vector<std::string> keys;
+  for (const auto& item : json.items()) keys.push_back(item.key());
+  return keys;
+}
+
+TEST_F(CliTest, HelpShowsAnExampleForEveryCommand) {
+  for (const char* command : {"", "generate", "logits", "init", "inspect", "bench"}) {
+    const Result r = Run(std::string(command) + " --help");
+    EXPECT_EQ(r.status, 0) << command;
+    EXPECT_THAT(r.out, HasSubstr("Example:\n  kinetok ")) << command;
+    EXPECT_EQ(r.err, "") << command;
+  }
+}
+
+TEST_F(CliTest, UnknownWordsNameTheNearestOne) {
+  ExpectError("generate --temprature 0.5", 2, "unknown flag \"--temprature\", did you mean \"--temperature\"?");
+  ExpectError("generate --topp=0.5", 2, "did you mean \"--top-p\"?");
+  ExpectError("genrate", 2, "did you mean \"generate\"?");
+  ExpectError("generate --model model --prompt a b", 2, "unknown argument \"b\"");
+  ExpectError("init --preset gpt2-124n --out x", 2, "gpt2-124m");
+}
+
+TEST_F(CliTest, WithoutACommandThereIsHelpOnStderr) {
+  const Result r = Run("");
+  EXPECT_EQ(r.status, 2);
+  EXPECT_EQ(r.out, "");
+  EXPECT_THAT(r.err, HasSubstr("generate"));
+}
+
+TEST_F(CliTest, ValuesOutOfRangeNameTheFlagAndTheValue) {
+  const std::string generate = "generate --model model --prompt a ";
+  ExpectError(generate + "--temperature -1", 2, "--temperature is -1;");
+  ExpectError(generate + "--temperature nan", 2, "--temperature is nan;");
+  ExpectError(generate + "--top-p 1.5", 2, "--top-p is 1.5;");
+  ExpectError(generate + "--top-p 0", 2, "--top-p is 0;");
+  ExpectError(generate + "--top-k -2", 2, "--top-k is -2;");
+  ExpectError(generate + "--max-new-tokens 0", 2, "--max-new-tokens is 0;");
+  ExpectError(generate + "--stop ''", 2, "--stop");
+  ExpectError(generate + "--temperature warm", 2, "--temperature");
+  ExpectError(generate + "--threads 0", 2, "--threads");
+  ExpectError(generate + "--isa sse9", 2, "--isa");
+  ExpectError("generate --model model --tokens '1 x'", 2, "\"x\" is not a token id");
+  ExpectError("init --preset tiny --dtype f8 --out x", 2, "--dtype is \"f8\"");
+}
+
+TEST_F(CliTest, AMissingModelNamesTheBundledOnes) {
+  for (const char* command : {"generate --prompt a", "logits --prompt a --out x.npy", "inspect", "bench"}) {
+    ExpectError(command, 2, "models/writer and models/robot");
+  }
+  ExpectError("generate --model nowhere --prompt a", 1, "nowhere");
+}
+
+TEST_F(CliTest, PromptsThatCannotBeContinuedAreErrors) {
+  ExpectError("generate --model model --prompt ''", 1, "prompt is empty");
+  ExpectError("generate --model model </dev/null", 1, "prompt is empty");
+  ExpectError("generate --model model --tokens ''", 1, "prompt is empty");
+  ExpectError("generate --model model --prompt \"$(printf 'ab\\377')\"", 1, "2");
+  ExpectError("generate --model model --prompt \"$(printf '%0200d' 0 | tr 0 a)\"", 1, "200 tokens");
+  ExpectError("generate --model model --tokens '1 9999'", 1, "9999");
+  ExpectError("generate --model model --prompt-file nowhere.txt", 1, "nowhere.txt");
+}
+
+TEST_F(CliTest, GenerateStreamsTextToStdoutAndStatisticsToStderr) {
+  const Result r = Run("generate --model model --prompt abc --max-new-tokens 20 --seed 4");
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_GE(r.out.size(), 20u);
+  EXPECT_THAT(r.err, HasSubstr("tok/s"));
+  EXPECT_EQ(Run("generate --model model --prompt abc --max-new-tokens 20 --seed 4 --threads 1 --isa portable").out,
+            r.out);
+  WriteFileAtomically(dir_ / "prompt.txt", "abc");
+  EXPECT_EQ(Run("generate --model model --max-new-tokens 20 --seed 4 --prompt-file prompt.txt").out, r.out);
+  EXPECT_EQ(Run("generate --model model --max-new-tokens 20 --seed 4 <prompt.txt").out, r.out);
+}
+
+TEST_F(CliTest, GenerateAsJsonHasThePublishedKeys) {
+  const Json json = RunJson("generate --model model --prompt abc --max-new-tokens 5 --json");
+  EXPECT_THAT(Keys(json), ::testing::UnorderedElementsAre("prompt_tokens", "tokens", "text", "logprobs",
+                                                          "finish_reason", "timings"));
+  EXPECT_EQ(json["prompt_tokens"], 3);
+  EXPECT_EQ(json["tokens"].size(), 5u);
+  EXPECT_EQ(json["logprobs"].size(), 5u);
+  EXPECT_EQ(json["finish_reason"], "length");
+  EXPECT_THAT(Keys(json["timings"]),
+              ::testing::UnorderedElementsAre("load_s", "prefill_tokens_per_s", "decode_tokens_per_s"));
+}
+
+TEST_F(CliTest, StopStringsAreTakenAsTheyAre) {
+  const Json all = RunJson("generate --model model --prompt abc --max-new-tokens 60 --json");
+  const std::string text = all["text"], stop = text.substr(text.find('a'), 1);
+  const Json json =
+      RunJson("generate --model model --prompt abc --max-new-tokens 60 --json --stop '[x,y]' --stop " + stop);
+  EXPECT_EQ(json["text"], text.substr(0, text.find(stop)));
+  EXPECT_EQ(json["finish_reason"], "stop");
+}
+
+TEST_F(CliTest, ABatchFileGivesAnObjectALineAndTheSameTokens) {
+  WriteFileAtomically(dir_ / "batch.jsonl", "\"abc\"\n[1, 2, 3, 4]\n\n{\"prompt\": \"오늘\"}\n{\"tokens\": [5]}\n");
+  const Result r = Run("generate --model model --batch-file batch.jsonl --max-new-tokens 6 --seed 2");
+  ASSERT_EQ(r.status, 0) << r.err;
+  std::istringstream lines(r.out);
+  std::vector<Json> results;
+  for (std::string line; std::getline(lines, line);) results.push_back(ParseJson(line, "line"));
+  ASSERT_EQ(results.size(), 4u);
+  EXPECT_EQ(results[2]["prompt_tokens"], 2);
+  const Json alone = RunJson("generate --model model --prompt abc --max-new-tokens 6 --seed 2 --json");
+  EXPECT_EQ(results[0]["tokens"], alone["tokens"]);
+  EXPECT_EQ(results[0]["logprobs"], alone["logprobs"]);
+
+  WriteFileAtomically(dir_ / "bad.jsonl", "\"abc\"\n[1, 99999]\n");
+  ExpectError("generate --model model --batch-file bad.jsonl", 1, "bad.jsonl: line 2: 99999");
+  WriteFileAtomically(dir_ / "bad.jsonl", "\"abc\"\n\"ab");
+  ExpectError("generate --model model --batch-file bad.jsonl", 1, "bad.jsonl: line 2");
+  ExpectError("generate --model model --batch-file bad.jsonl --prompt a", 2, "--batch-file");
+}
+
+TEST_F(CliTest, IdsNeedNoTokenizer) {
+  const Json made = RunJson("init --preset tiny --out bare --seed 3 --json");
+  EXPECT_EQ(made["bytes"], std::filesystem::file_size(dir_ / "bare" / "model.safetensors"));
+  EXPECT_GT(made["parameters"], 100000);
+  const Result r = Run("generate --model bare --tokens '1 2 3' --max-new-tokens 4 --greedy");
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, MatchesRegex("[0-9]+ [0-9]+ [0-9]+ [0-9]+\n"));
+  ExpectError("generate --model bare --prompt a", 1, "tokenizer");
+}
+
+TEST_F(CliTest, InitIsAFunctionOfItsSeed) {
+  const auto weights = [&](const std::string& flags, const std::string& name) {
+    EXPECT_EQ(Run("init --preset tiny --dtype bf16 " + flags + " --out " + name).status, 0);
+    return ReadFile(dir_ / name / "model.safetensors");
+  };
+  const std::string a = weights("--seed 1", "a");
+  EXPECT_EQ(a, weights("--seed 1 --threads 1 --isa portable", "b"));
+  EXPECT_NE(a, weights("--seed 2", "c"));
+  ASSERT_EQ(Run("init --model-config a/config.json --dtype bf16 --seed 1 --out d").status, 0);
+  EXPECT_EQ(a, ReadFile(dir_ / "d" / "model.safetensors"));
+  ExpectError("init --out x", 2, "--preset");
+  ExpectError("init --preset tiny", 2, "--out");
+}
+
+TEST_F(CliTest, InitWritesWhatTrainingWouldBeginWith) {
+  ASSERT_EQ(Run("init --preset tiny --seed 5 --out begin").status, 0);
+  const ModelConfig config = LoadDirectoryConfig(dir_ / "begin");
+  const ParameterList list(config);
+  std::vector<float> stored(static_cast<size_t>(list.elements)), expected(stored.size());
+  LoadParameters(dir_ / "begin", config, list, stored);
+  InitializeParameters(list, /*seed=*/5, expected);
+  EXPECT_EQ(stored, expected);
+}
+
+TEST_F(CliTest, InspectListsTensorsAndFingerprints) {
+  const Json json = RunJson("inspect model --fingerprint --json");
+  EXPECT_THAT(Keys(json), ::testing::UnorderedElementsAre("architecture", "config", "parameters", "tensors", "unread",
+                                                          "fingerprint", "training_fingerprint"));
+  EXPECT_EQ(json["architecture"], "gpt2");
+  EXPECT_EQ(json["tensors"][0].size(), 3u);
+  const Json portable = RunJson("inspect model --fingerprint --json --threads 1 --isa portable");
+  EXPECT_EQ(portable["fingerprint"], json["fingerprint"]);
+  EXPECT_EQ(portable["training_fingerprint"], json["training_fingerprint"]);
+  const Json file = RunJson("inspect model/model.safetensors --json");
+  EXPECT_EQ(file["tensors"], json["tensors"]);
+  EXPECT_THAT(Run("inspect model").out, HasSubstr("parameters"));
+  ExpectError("inspect nowhere", 1, "nowhere");
+}
+
+TEST_F(CliTest, LogitsAreANumpyFile) {
+  const Json json = RunJson("logits --model model --prompt abc --out logits.npy --json");
+  EXPECT_EQ(json["positions"], 3);
+  const std::string file = ReadFile(dir_ / "logits.npy");
+  EXPECT_THAT(file, StartsWith("\x93NUMPY"));
+  EXPECT_THAT(file.substr(0, 128), HasSubstr("(3, " + std::to_string(json["vocab_size"].get<int>()) + ")"));
+  ExpectError("logits --model model --prompt abc", 2, "--out");
+}
+
+TEST_F(CliTest, BenchHasThePublishedKeys) {
+  const Json json = RunJson("bench --model model -p 8 -n 4 --json");
+  for (const char* key : {"tokens_per_s", "gflops", "share_of_fma_peak"}) EXPECT_GT(json["prefill"][key], 0) << key;
+  for (const char* key : {"tokens_per_s", "gb_per_s", "share_of_read_ceiling"}) {
+    EXPECT_GT(json["decode"][key], 0) << key;
+  }
+  EXPECT_GT(json["read_ceiling_gb_per_s"], 0);
+  EXPECT_GT(json["fma_peak_gflops"], 0);
+  const Json train = RunJson("bench --train --preset tiny --batch-size 2 --block-size 16 --steps 2 --json");
+  for (const char* key : {"step_ms", "tokens_per_s", "peak_rss_gb", "share_of_fma_peak"})
+    EXPECT_GT(train[key], 0) << key;
+  ExpectError("bench --model model -p 100 -n 100", 1, "128");
+}
+
+TEST_F(CliTest, AnInterruptEndsTheStreamCleanly) {
+  ModelConfig config = Preset("tiny");
+  config.max_position_embeddings = 30000;
+  std::filesystem::create_directories(dir_ / "long");
+  SaveConfig(dir_ / "long", config, DType::kF32);
+  ASSERT_EQ(Run("init --model-config long/config.json --out long").status, 0);
+  // Interrupted once the first token is out. (A background job ignores SIGINT until the program asks for it.)
+  WriteFileAtomically(dir_ / "interrupt.sh",
+                      "'" KINETOK_PROGRAM
+                      "' generate --model long --tokens 1 --max-new-tokens 29999 >ids 2>notes &\n"
+                      "while [ ! -s ids ]; do sleep 0.02; done\n"
+                      "kill -INT $!; wait $!; echo $? >status\n");
+  ASSERT_EQ(std::system(("cd '" + dir_.string() + "' && sh interrupt.sh").c_str()), 0);
+  EXPECT_EQ(ReadFile(dir_ / "status"), "130\n");
+  EXPECT_THAT(ReadFile(dir_ / "ids"), EndsWith("\n"));
+  EXPECT_THAT(ReadFile(dir_ / "notes"), HasSubstr("tok/s"));
+}
+
+TEST_F(CliTest, AFullStdoutIsAFailure) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP();
+  const std::string line =
+      "cd '" + dir_.string() + "' && '" KINETOK_PROGRAM "' generate --model model --prompt a >/dev/full 2>full.err";
+  const int status = std::system(line.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_THAT(ReadFile(dir_ / "full.err"), HasSubstr("stdout"));
+}
+
+}  // namespace
+}  // namespace kinetok
