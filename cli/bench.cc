@@ -78,7 +78,7 @@ int BenchInference(const Common& common, const Flags& flags) {
   const auto context = common.MakeContext();
   const auto model = flags.model.empty()
                          ? Model::Random(*context, PresetFlag(flags.preset), /*seed=*/0, DTypeFlag(flags.dtype))
-                         : Model::Load(*context, flags.model, {.dtype = {}, .require_tokenizer = false});
+                         : Model::Load(*context, flags.model, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
   const ModelConfig& config = model->config();
   if (flags.prompt + flags.new_tokens > config.max_position_embeddings) {
     Fail("-p {} and -n {} together exceed the model's context of {}", flags.prompt, flags.new_tokens,

@@ -7,10 +7,13 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <iterator>
 
 #include "kinetok/base/file.h"
+#include "kinetok/decode/generate.h"
 #include "kinetok/model/presets.h"
 
 namespace kinetok::cli {
@@ -50,6 +53,19 @@ CLI::Option* AddTexts(CLI::App* command, const std::string& flag, std::vector<st
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
+}
+
+void AddSeed(CLI::App* command, uint64_t& seed, const std::string& help) {
+  // CLI11 would wrap a negative number.
+  const auto not_negative = [](const std::string& text) {
+    return text.starts_with("-") ? fmt::format("is {}; it must be 0 to 2^64 - 1", text) : std::string();
+  };
+  command->add_option("--seed", seed, help)->capture_default_str()->check(CLI::Validator(not_negative, "", ""));
+}
+
+void AddNoParseSpecial(CLI::App* command, bool& no_parse_special) {
+  command->add_flag("--no-parse-special", no_parse_special,
+                    "Take special tokens typed in the text, such as <|endoftext|>, as plain text");
 }
 
 void CheckFlags(const std::function<void()>& check) {
@@ -120,8 +136,21 @@ bool PromptFlags::given() const {
 
 std::string PromptFlags::Text() const {
   if (text_option->count() > 0) return text;
-  if (file_option != nullptr && file_option->count() > 0) return ReadFile(file);
-  return ReadStdin();
+  if (file_option == nullptr || file_option->count() == 0) return ReadStdin();
+  if (std::filesystem::is_fifo(file)) {  // <(command) of a shell
+    std::ifstream pipe(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(pipe), std::istreambuf_iterator<char>()};
+  }
+  return ReadFile(file);
+}
+
+std::vector<int32_t> PromptFlags::Encode(const Model& model, const std::string& content, bool parse_special) const {
+  try {
+    return EncodePrompt(model, content, parse_special);
+  } catch (const Error& e) {
+    if (file.empty()) throw;
+    Fail("{}: {}", file, e.what());
+  }
 }
 
 void PrintJson(const OrderedJson& json) {

@@ -26,7 +26,7 @@
 #include "kinetok/base/error.h"
 #include "kinetok/base/json.h"
 #include "kinetok/kernels/context.h"
-#include "kinetok/model/config.h"
+#include "kinetok/model/model.h"
 #include "kinetok/tensor/dtype.h"
 
 namespace kinetok::cli {
@@ -59,6 +59,10 @@ CLI::App* AddCommand(CLI::App& parent, Common& common, const CommandInfo& info, 
 // A flag that may be repeated, each time with one string taken as it is (CLI11 reads "[a,b]" as a list otherwise).
 CLI::Option* AddTexts(CLI::App* command, const std::string& flag, std::vector<std::string>& values,
                       const std::string& help);
+
+// --seed, 0 to 2^64 - 1.
+void AddSeed(CLI::App* command, uint64_t& seed, const std::string& help);
+void AddNoParseSpecial(CLI::App* command, bool& no_parse_special);
 
 // The commands, each in the file of its name.
 void AddBench(CLI::App& app, Common& common);
@@ -95,6 +99,8 @@ struct PromptFlags {
   bool as_ids() const { return tokens_option->count() > 0; }
   std::vector<int32_t> Ids() const { return ParseIds(tokens, "--tokens"); }
   std::string Text() const;  // --prompt or --prompt-file, else stdin
+  // Text() as ids; an Error names the file that it came from.
+  std::vector<int32_t> Encode(const Model& model, const std::string& text, bool parse_special) const;
 };
 
 // stdout: one line of JSON, or text as it is; flushed. Throws Error when it cannot be written.

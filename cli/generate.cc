@@ -88,7 +88,7 @@ int RunBatch(const Flags& flags, Context& context, const std::shared_ptr<const M
   const std::atomic<bool>& interrupted = CatchInterrupt();
   const std::vector<Generation> results =
       GenerateBatch(context, model, prompts, flags.options,
-                    [&](size_t, const Token&) { return interrupted ? Flow::kStop : Flow::kContinue; });
+                    [&](size_t, const Token&) { return interrupted ? Flow::kStopAll : Flow::kContinue; });
   int64_t prompt_tokens = 0, new_tokens = 0;
   for (const Generation& g : results) {
     PrintJson(ToJson(g, load_s));
@@ -115,12 +115,15 @@ int Generate(const Common& common, Flags& flags) {
   }
   const auto context = common.MakeContext();
   const Stopwatch load;
+  const bool needs_text = !flags.prompt.as_ids() && !batch;
   const auto model =
-      Model::Load(*context, flags.model, {.dtype = {}, .require_tokenizer = !flags.prompt.as_ids() && !batch});
+      Model::Load(*context, flags.model,
+                  {.dtype = {}, .tokenizer = needs_text ? TokenizerUse::kRequired : TokenizerUse::kIfPossible});
+  if (!model->tokenizer_problem().empty()) Note("without a tokenizer: " + model->tokenizer_problem() + "\n");
   const double load_s = load.Seconds();
   if (batch) return RunBatch(flags, *context, model, load_s);
 
-  if (!flags.prompt.as_ids()) ids = EncodePrompt(*model, text, !flags.no_parse_special);
+  if (!flags.prompt.as_ids()) ids = flags.prompt.Encode(*model, text, !flags.no_parse_special);
   const std::atomic<bool>& interrupted = CatchInterrupt();
   const bool as_text = model->tokenizer() != nullptr;
   const char* space = "";
@@ -153,8 +156,7 @@ void AddGenerate(CLI::App& app, Common& common) {
   command->add_option("--batch-file", flags->batch_file,
                       "Many prompts as one batch, one JSON value a line: \"text\", [ids], {\"prompt\": \"text\"} or "
                       "{\"tokens\": [ids]}; gives one JSON object a line");
-  command->add_flag("--no-parse-special", flags->no_parse_special,
-                    "Take special tokens in the prompt, such as <|endoftext|>, as plain text");
+  AddNoParseSpecial(command, flags->no_parse_special);
 
   GenerateOptions& o = flags->options;
   command->add_option("--max-new-tokens", o.max_new_tokens, "Stop after so many")->capture_default_str();
@@ -163,7 +165,7 @@ void AddGenerate(CLI::App& app, Common& common) {
   command->add_option("--top-k", o.sampler.top_k, "Only the k likeliest tokens; 0: all")->capture_default_str();
   command->add_option("--top-p", o.sampler.top_p, "Only the likeliest tokens that together reach this probability")
       ->capture_default_str();
-  command->add_option("--seed", o.sampler.seed, "The same seed gives the same text")->capture_default_str();
+  AddSeed(command, o.sampler.seed, "The same seed gives the same text");
   AddTexts(command, "--stop", o.stop, "End before this text; may be repeated");
 }
 

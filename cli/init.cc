@@ -104,7 +104,7 @@ void AddInit(CLI::App& app, Common& common) {
   command->add_option("--preset", flags->preset, fmt::format("One of {}", fmt::join(PresetNames(), ", ")));
   command->add_option("--model-config", flags->model_config, "A config.json as Hugging Face writes it");
   command->add_option("--dtype", flags->dtype, "f32, f16 or bf16")->capture_default_str();
-  command->add_option("--seed", flags->seed, "The same seed gives the same weights")->capture_default_str();
+  AddSeed(command, flags->seed, "The same seed gives the same weights");
   command->add_option("--out", flags->out, "The directory to write");
 }
 

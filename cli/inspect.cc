@@ -70,7 +70,7 @@ int Inspect(const Common& common, const Flags& flags) {
   }
   if (flags.fingerprint) {
     const auto context = common.MakeContext();
-    const auto model = Model::Load(*context, path, {.dtype = {}, .require_tokenizer = false});
+    const auto model = Model::Load(*context, path, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
     out["fingerprint"] = Fingerprint(*context, *model);
     out["training_fingerprint"] = TrainingFingerprint(*context);
   }

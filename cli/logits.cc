@@ -15,6 +15,7 @@ namespace {
 struct Flags {
   std::string model, out;
   PromptFlags prompt;
+  bool no_parse_special = false;
 };
 
 int Logits(const Common& common, const Flags& flags) {
@@ -29,8 +30,9 @@ int Logits(const Common& common, const Flags& flags) {
     text = flags.prompt.Text();
   }
   const auto context = common.MakeContext();
-  const auto model = Model::Load(*context, flags.model, {.dtype = {}, .require_tokenizer = !as_ids});
-  if (!as_ids) ids = EncodePrompt(*model, text);
+  const auto model = Model::Load(*context, flags.model,
+                                 {.dtype = {}, .tokenizer = as_ids ? TokenizerUse::kNone : TokenizerUse::kRequired});
+  if (!as_ids) ids = flags.prompt.Encode(*model, text, !flags.no_parse_special);
   const std::array<int64_t, 2> shape = {static_cast<int64_t>(ids.size()), model->config().vocab_size};
   NpyWriter writer(flags.out, shape);
   ForEachLogits(*context, *model, ids, [&](int64_t, Rows<const float> logits) {
@@ -57,6 +59,7 @@ void AddLogits(CLI::App& app, Common& common) {
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
   flags->prompt.Add(command, false);
   command->add_option("--out", flags->out, "The .npy file to write");
+  AddNoParseSpecial(command, flags->no_parse_special);
 }
 
 }  // namespace kinetok::cli

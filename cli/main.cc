@@ -51,10 +51,13 @@ std::string DescribeUnexpected(CLI::App& app) {
     if (!names.empty()) what = "command";
   }
   const std::string nearest = NearestName(word, names);
-  const std::string help =
-      command.get_parent() == nullptr ? "kinetok --help" : "kinetok " + command.get_name() + " --help";
-  return fmt::format("unknown {} \"{}\"{}; {} lists what there is", what, word,
-                     nearest.empty() ? "" : fmt::format(", did you mean \"{}\"?", nearest), help);
+  std::string path = "kinetok";
+  for (const CLI::App* at = &app; at != &command;) {
+    at = at->get_subcommands().front();
+    path += " " + at->get_name();
+  }
+  return fmt::format("unknown {} \"{}\"{}; {} --help lists what there is", what, word,
+                     nearest.empty() ? "" : fmt::format(", did you mean \"{}\"?", nearest), path);
 }
 
 int Main(int argc, char** argv) {

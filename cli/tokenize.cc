@@ -47,6 +47,13 @@ OrderedJson RunLine(const Tokenizer& tokenizer, const Flags& flags, std::string_
   return DecodeText(tokenizer, ids);
 }
 
+std::vector<std::string_view> Pieces(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  std::vector<std::string_view> pieces;
+  pieces.reserve(ids.size());
+  for (const int32_t id : ids) pieces.push_back(tokenizer.Piece(id));
+  return pieces;
+}
+
 void RunBatch(const Tokenizer& tokenizer, const Flags& flags) {
   const std::string text = ReadFile(flags.batch_file);
   int64_t number = 0;
@@ -75,7 +82,7 @@ int Tokenize(const Common& common, const Flags& flags) {
     const std::vector<int32_t> ids =
         ParseIds(text, flags.text_option->count() > 0 ? "--text" : "the ids on standard input");
     if (common.json) {
-      PrintJson({{"tokens", ids}, {"text", DecodeText(*tokenizer, ids)}});
+      PrintJson({{"tokens", ids}, {"pieces", Pieces(*tokenizer, ids)}, {"text", DecodeText(*tokenizer, ids)}});
     } else {
       Print(DecodeText(*tokenizer, ids));
     }
@@ -83,10 +90,7 @@ int Tokenize(const Common& common, const Flags& flags) {
   }
   const std::vector<int32_t> ids = tokenizer->Encode(text, flags.encode_options());
   if (common.json) {
-    std::vector<std::string_view> pieces;
-    pieces.reserve(ids.size());
-    for (const int32_t id : ids) pieces.push_back(tokenizer->Piece(id));
-    PrintJson({{"tokens", ids}, {"pieces", pieces}});
+    PrintJson({{"tokens", ids}, {"pieces", Pieces(*tokenizer, ids)}});
   } else {
     Print(fmt::format("{}\n", fmt::join(ids, " ")));
   }
@@ -109,7 +113,7 @@ void AddTokenize(CLI::App& app, Common& common) {
                           "A JSON string a line (with --decode an array of ids); one array of ids a line comes out");
   command->add_flag("--decode", flags->decode, "Take ids and give their text");
   command->add_flag("--special", flags->special, "Add the tokens that the model expects around a text: BOS, [CLS] ...");
-  command->add_flag("--no-parse-special", flags->plain, "Take special tokens typed in the text as plain text");
+  AddNoParseSpecial(command, flags->plain);
 }
 
 }  // namespace kinetok::cli

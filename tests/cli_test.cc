@@ -1,22 +1,9 @@
 // Runs the program as a user does: exit statuses, one-line errors, what is on stdout and what on stderr.
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
+#include <functional>
 #include <sstream>
-#include <string>
-#include <vector>
 
-#include "kinetok/base/file.h"
-#include "kinetok/base/json.h"
-#include "kinetok/model/checkpoint.h"
-#include "kinetok/model/presets.h"
-#include "kinetok/text/tokenizer_trainer.h"
+#include "tests/cli_test_support.h"
 
 namespace kinetok {
 namespace {
@@ -27,65 +14,8 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
-struct Result {
-  int status = -1;
-  std::string out, err;
-};
-
-// A folder with a character model of random weights: "model", and whatever a test puts beside it.
-class CliTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    dir_ = std::filesystem::path(::testing::TempDir()) / ("kinetok_cli_test_" + std::to_string(getpid()));
-    std::filesystem::create_directories(dir_);
-    CharTrainer trainer({"<|endoftext|>"});
-    trainer.Add("abcdefgh \n오늘");
-    const auto tokenizer = trainer.Train();
-    ModelConfig config = Preset("tiny");
-    config.vocab_size = tokenizer->vocab_size();
-    const ParameterList list(config);
-    std::vector<float> flat(static_cast<size_t>(list.elements));
-    InitializeParameters(list, /*seed=*/1, flat);
-    SaveCheckpoint(dir_ / "model", config, flat, tokenizer.get(), DType::kF32);
-  }
-  static void TearDownTestSuite() { std::filesystem::remove_all(dir_); }
-
-  // `arguments` as typed in a shell, in the folder.
-  static Result Run(const std::string& arguments) {
-    const auto out = dir_ / "stdout", err = dir_ / "stderr";
-    const std::string line = "cd '" + dir_.string() + "' && '" KINETOK_PROGRAM "' " + arguments + " >'" + out.string() +
-                             "' 2>'" + err.string() + "'";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadFile(out), ReadFile(err)};
-  }
-
-  // Fails with this status, one line on stderr that contains `message`, and nothing on stdout.
-  static void ExpectError(const std::string& arguments, int status, const std::string& message) {
-    const Result r = Run(arguments);
-    EXPECT_EQ(r.status, status) << arguments << "\n" << r.err;
-    EXPECT_EQ(r.out, "") << arguments;
-    EXPECT_THAT(r.err, AllOf(StartsWith("kinetok: error: "), HasSubstr(message), EndsWith("\n"))) << arguments;
-    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << arguments << "\n" << r.err;
-  }
-
-  static Json RunJson(const std::string& arguments) {
-    const Result r = Run(arguments);
-    EXPECT_EQ(r.status, 0) << arguments << "\n" << r.err;
-    EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n'), 1) << arguments << "\n" << r.out;
-    return ParseJson(r.out, arguments);
-  }
-
-  static inline std::filesystem::path dir_;
-};
-
-std::vector<std::string> Keys(const Json& json) {
-  std::vector<std::string> keys;
-  for (const auto& item : json.items()) keys.push_back(item.key());
-  return keys;
-}
-
 TEST_F(CliTest, HelpShowsAnExampleForEveryCommand) {
-  for (const char* command : {"", "generate", "logits", "init", "inspect", "bench"}) {
+  for (const char* command : {"", "generate", "logits", "init", "inspect", "bench", "tokenize", "tokenizer train"}) {
     const Result r = Run(std::string(command) + " --help");
     EXPECT_EQ(r.status, 0) << command;
     EXPECT_THAT(r.out, HasSubstr("Example:\n  kinetok ")) << command;
@@ -99,6 +29,7 @@ TEST_F(CliTest, UnknownWordsNameTheNearestOne) {
   ExpectError("genrate", 2, "did you mean \"generate\"?");
   ExpectError("generate --model model --prompt a b", 2, "unknown argument \"b\"");
   ExpectError("init --preset gpt2-124n --out x", 2, "gpt2-124m");
+  ExpectError("tokenizer train --dat x", 2, "did you mean \"--data\"?; kinetok tokenizer train --help lists");
 }
 
 TEST_F(CliTest, WithoutACommandThereIsHelpOnStderr) {
@@ -119,6 +50,8 @@ TEST_F(CliTest, ValuesOutOfRangeNameTheFlagAndTheValue) {
   ExpectError(generate + "--stop ''", 2, "--stop");
   ExpectError(generate + "--temperature warm", 2, "--temperature");
   ExpectError(generate + "--threads 0", 2, "--threads");
+  ExpectError(generate + "--seed -1", 2, "--seed");
+  ExpectError("init --preset tiny --out x --seed -3", 2, "--seed");
   ExpectError(generate + "--isa sse9", 2, "--isa");
   ExpectError("generate --model model --tokens '1 x'", 2, "\"x\" is not a token id");
   ExpectError("init --preset tiny --dtype f8 --out x", 2, "--dtype is \"f8\"");
@@ -135,7 +68,10 @@ TEST_F(CliTest, PromptsThatCannotBeContinuedAreErrors) {
   ExpectError("generate --model model --prompt ''", 1, "prompt is empty");
   ExpectError("generate --model model </dev/null", 1, "prompt is empty");
   ExpectError("generate --model model --tokens ''", 1, "prompt is empty");
-  ExpectError("generate --model model --prompt \"$(printf 'ab\\377')\"", 1, "2");
+  ExpectError("generate --model model --prompt \"$(printf 'ab\\377')\"", 1, "byte 2");
+  WriteFileAtomically(dir_ / "latin1.txt", "ab\xff");
+  ExpectError("generate --model model --prompt-file latin1.txt", 1, "latin1.txt: ");
+  ExpectError("generate --model model <latin1.txt", 1, "byte 2");
   ExpectError("generate --model model --prompt \"$(printf '%0200d' 0 | tr 0 a)\"", 1, "200 tokens");
   ExpectError("generate --model model --tokens '1 9999'", 1, "9999");
   ExpectError("generate --model model --prompt-file nowhere.txt", 1, "nowhere.txt");
@@ -192,6 +128,71 @@ TEST_F(CliTest, ABatchFileGivesAnObjectALineAndTheSameTokens) {
   WriteFileAtomically(dir_ / "bad.jsonl", "\"abc\"\n\"ab");
   ExpectError("generate --model model --batch-file bad.jsonl", 1, "bad.jsonl: line 2");
   ExpectError("generate --model model --batch-file bad.jsonl --prompt a", 2, "--batch-file");
+}
+
+TEST_F(CliTest, DamagedModelsAreOneLine) {
+  const auto damaged = [&](const std::string& name, const std::function<void(const std::filesystem::path&)>& damage) {
+    std::filesystem::remove_all(dir_ / name);
+    std::filesystem::copy(dir_ / "model", dir_ / name, std::filesystem::copy_options::recursive);
+    damage(dir_ / name);
+    return "generate --model " + name + " --prompt a";
+  };
+  const auto cut = [](const char* file, size_t size) {
+    return [=](const std::filesystem::path& dir) {
+      WriteFileAtomically(dir / file, ReadFile(dir / file).substr(0, size));
+    };
+  };
+  ExpectError(damaged("no-weights", cut("model.safetensors", 0)), 1, "model.safetensors");
+  ExpectError(damaged("short-weights", cut("model.safetensors", 5000)), 1, "model.safetensors");
+  ExpectError(damaged("short-config", cut("config.json", 40)), 1, "config.json");
+  ExpectError(damaged("short-tokenizer", cut("tokenizer.json", 90)), 1, "tokenizer.json");
+  ExpectError(damaged("lying-config",
+                      [](const std::filesystem::path& dir) {
+                        Json json = ParseJson(ReadFile(dir / "config.json"), "config.json");
+                        json["n_inner"] = 333;
+                        WriteFileAtomically(dir / "config.json", json.dump());
+                      }),
+              1, "has shape [64, 256], expected [64, 333]");
+  ExpectError(damaged("foreign-tokenizer",
+                      [](const std::filesystem::path& dir) {
+                        CharTrainer trainer;
+                        trainer.Add("abcdefghijklmnopqrstuvwxyz");
+                        trainer.Train()->Save(dir);
+                      }),
+              1, "do not belong together");
+  ExpectError("bench --preset llama2-70b", 1, "GB are free");
+}
+
+TEST_F(CliTest, TokenizeGivesIdsPiecesAndText) {
+  const Json json = RunJson("tokenize --model model --text 'ab 오늘' --json");
+  EXPECT_THAT(Keys(json), ::testing::UnorderedElementsAre("tokens", "pieces"));
+  EXPECT_EQ(json["pieces"].dump(), R"(["a","b"," ","오","늘"])");
+  const std::string ids = Run("tokenize --model model --text 'ab 오늘'").out;
+  EXPECT_EQ(Run("tokenize --tokenizer model/tokenizer.json --decode --text '" + ids + "'").out, "ab 오늘");
+  const Json decoded = RunJson("tokenize --model model --decode --text '" + ids + "' --json");
+  EXPECT_THAT(Keys(decoded), ::testing::UnorderedElementsAre("tokens", "pieces", "text"));
+  WriteFileAtomically(dir_ / "lines.jsonl", "\"ab\"\n\"오늘\"\n");
+  const Result lines = Run("tokenize --model model --batch-file lines.jsonl");
+  EXPECT_THAT(lines.out, MatchesRegex("\\[[0-9]+,[0-9]+\\]\n\\[[0-9]+,[0-9]+\\]\n"));
+  ExpectError("tokenize --model model --text z", 1, "z");
+  ExpectError("tokenize --model model <latin1.txt", 1, "");
+  ExpectError("tokenize --text a", 2, "--model");
+  ExpectError("tokenize --tokenizer nowhere.json --text a", 1, "nowhere.json");
+}
+
+TEST_F(CliTest, TokenizerTrainWritesAFileThatTokenizeReads) {
+  WriteFileAtomically(dir_ / "text.txt", "low lower lowest 오늘 날씨가 오늘");
+  const Json json = RunJson("tokenizer train --data text.txt --vocab-size 265 --out made --json");
+  EXPECT_THAT(Keys(json), ::testing::UnorderedElementsAre("vocab_size"));
+  EXPECT_EQ(json["vocab_size"], 265);
+  const Json ids = RunJson("tokenize --tokenizer made --text 'lower 오늘' --json")["tokens"];
+  EXPECT_LT(ids.size(), 12u);
+  EXPECT_EQ(RunJson("tokenizer train --data text.txt --kind char --out chars --json")["vocab_size"], 13);
+  ExpectError("tokenizer train --data text.txt --vocab-size 10 --out x", 2, "--vocab-size is 10");
+  ExpectError("tokenizer train --data text.txt --kind words --out x", 2, "--kind");
+  ExpectError("tokenizer train --data nowhere.txt --out x", 1, "nowhere.txt");
+  ExpectError("tokenizer train --data latin1.txt --out x", 1, "latin1.txt");
+  ExpectError("tokenizer train --out x", 2, "--data");
 }
 
 TEST_F(CliTest, IdsNeedNoTokenizer) {
@@ -282,6 +283,24 @@ TEST_F(CliTest, AnInterruptEndsTheStreamCleanly) {
   EXPECT_EQ(ReadFile(dir_ / "status"), "130\n");
   EXPECT_THAT(ReadFile(dir_ / "ids"), EndsWith("\n"));
   EXPECT_THAT(ReadFile(dir_ / "notes"), HasSubstr("tok/s"));
+}
+
+TEST_F(CliTest, AnInterruptEndsABatchCleanly) {
+  WriteFileAtomically(dir_ / "batch-ids.jsonl", [] {
+    std::string lines;
+    for (int i = 0; i < 20000; ++i) lines += "[1]\n";
+    return lines;
+  }());
+  ASSERT_EQ(Run("init --preset tiny --out plain").status, 0);
+  WriteFileAtomically(dir_ / "interrupt.sh",
+                      "'" KINETOK_PROGRAM
+                      "' generate --model plain --batch-file batch-ids.jsonl --max-new-tokens 120 >ids 2>notes &\n"
+                      "sleep 0.5; kill -INT $!; wait $!; echo $? >status\n");
+  ASSERT_EQ(std::system(("cd '" + dir_.string() + "' && sh interrupt.sh").c_str()), 0);
+  EXPECT_EQ(ReadFile(dir_ / "status"), "130\n");
+  const std::string out = ReadFile(dir_ / "ids");
+  EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 20000);
+  EXPECT_THAT(out, HasSubstr("\"tokens\":[],"));  // of prompts that had not begun
 }
 
 TEST_F(CliTest, AFullStdoutIsAFailure) {

@@ -1,10 +1,15 @@
 #include "kinetok/decode/generate.h"
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
+#include <numeric>
 #include <optional>
 #include <utility>
 
+#include "kinetok/base/checked.h"
 #include "kinetok/base/error.h"
+#include "kinetok/base/memory.h"
 #include "kinetok/decode/stop_strings.h"
 
 namespace kinetok {
@@ -40,6 +45,22 @@ class TextStream {
   StopStrings stops_;
 };
 
+// Keys and values of the longest sequences that may run together.
+void RequireCacheMemory(const ModelConfig& config, std::span<const std::vector<int32_t>> prompts,
+                        const GenerateOptions& options) {
+  std::vector<int64_t> pages;
+  for (const std::vector<int32_t>& prompt : prompts) {
+    const auto length = static_cast<int64_t>(prompt.size());
+    const int64_t room = config.max_position_embeddings - length;
+    pages.push_back(CeilDiv(length + std::min(options.max_new_tokens, room), kKeyBlock));
+  }
+  std::sort(pages.begin(), pages.end(), std::greater<>());
+  const auto together = std::min(static_cast<int64_t>(pages.size()), options.max_batch);
+  const int64_t count = std::accumulate(pages.begin(), pages.begin() + together, int64_t{0});
+  RequireMemory(count * KvCache(config).page_bytes(),
+                fmt::format("the keys and values of {} sequences at once", together));
+}
+
 }  // namespace
 
 void GenerateOptions::Check() const {
@@ -61,16 +82,20 @@ std::vector<Generation> GenerateBatch(Context& context, const std::shared_ptr<co
   options.Check();
   if (!options.stop.empty() && model->tokenizer() == nullptr) Fail("stop strings need a tokenizer, the model has none");
   for (const std::vector<int32_t>& prompt : prompts) CheckPrompt(model->config(), prompt);
+  RequireCacheMemory(model->config(), prompts, options);
   const SequenceOptions sequence{.sampler = options.sampler,
                                  .max_new_tokens = options.max_new_tokens,
                                  .ignore_eos = options.ignore_eos,
                                  .logprobs = options.logprobs};
   Engine engine(context, model);
-  std::vector<Generation> results(prompts.size());
+  Generation unfinished;
+  unfinished.finish_reason = FinishReason::kStop;  // what stays of those that kStopAll ends
+  std::vector<Generation> results(prompts.size(), unfinished);
   std::vector<TextStream> streams;  // of the prompts begun
   Timings timings;
   size_t prefilling = 0;  // sequences without a new token yet
-  while (streams.size() < prompts.size() || !engine.idle()) {
+  bool stop_all = false;
+  while (!stop_all && (streams.size() < prompts.size() || !engine.idle())) {
     while (streams.size() < prompts.size() && engine.running() < options.max_batch) {
       const size_t i = streams.size();
       engine.Add(prompts[i], sequence);
@@ -99,7 +124,9 @@ std::vector<Generation> GenerateBatch(Context& context, const std::shared_ptr<co
       if (streams[i].matched()) finish = FinishReason::kStop;
       if (finish) token.text += streams[i].Finish();
       result.text += token.text;
-      if (on_token && on_token(i, token) == Flow::kStop && !finish) finish = FinishReason::kStop;
+      const Flow flow = on_token ? on_token(i, token) : Flow::kContinue;
+      if (flow != Flow::kContinue && !finish) finish = FinishReason::kStop;
+      stop_all = stop_all || flow == Flow::kStopAll;
       if (finish) {
         result.finish_reason = *finish;
         engine.Remove(t.sequence);

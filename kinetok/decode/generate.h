@@ -33,7 +33,11 @@ struct Token {
   double logprob = 0;  // natural logarithm, under the model's own distribution
 };
 
-enum class Flow : uint8_t { kContinue, kStop };
+enum class Flow : uint8_t {
+  kContinue,
+  kStop,     // ends this text
+  kStopAll,  // ends every text of the batch, those that have not begun included
+};
 using TokenCallback = std::function<Flow(const Token&)>;
 using BatchCallback = std::function<Flow(size_t prompt, const Token&)>;  // `prompt` is an index into the batch
 
@@ -66,7 +70,8 @@ Generation Generate(Context& context, const std::shared_ptr<const Model>& model,
 Generation Generate(Context& context, const std::shared_ptr<const Model>& model, std::string_view prompt,
                     const GenerateOptions& options = {}, const TokenCallback& on_token = {});
 
-// Many prompts as one ragged batch; result i is what Generate gives for prompt i. kStop ends that prompt only.
+// Many prompts as one ragged batch; result i is what Generate gives for prompt i. Throws Error also when the
+// keys and values of the sequences that run together need more memory than is free.
 std::vector<Generation> GenerateBatch(Context& context, const std::shared_ptr<const Model>& model,
                                       std::span<const std::vector<int32_t>> prompts,
                                       const GenerateOptions& options = {}, const BatchCallback& on_token = {});

@@ -161,6 +161,22 @@ TEST_F(GenerateTest, ABatchGivesWhatEachPromptGivesAlone) {
   }
 }
 
+TEST_F(GenerateTest, StoppingTheWholeBatchBeginsNoFurtherPrompt) {
+  const std::vector<std::vector<int32_t>> prompts(9, tokenizer_->Encode("t"));
+  GenerateOptions options = greedy_;
+  options.max_batch = 2;
+  int calls = 0;
+  const std::vector<Generation> results = GenerateBatch(context_, model_, prompts, options, [&](size_t, const Token&) {
+    return ++calls >= 4 ? Flow::kStopAll : Flow::kContinue;
+  });
+  ASSERT_EQ(results.size(), 9u);
+  EXPECT_EQ(results[0].tokens.size(), 2u);
+  for (size_t i = 0; i < results.size(); ++i) {
+    EXPECT_EQ(results[i].finish_reason, FinishReason::kStop) << i;
+    EXPECT_EQ(results[i].tokens.empty(), i >= 2) << i;
+  }
+}
+
 std::string Message(const std::function<void()>& call) {
   try {
     call();
@@ -177,6 +193,18 @@ TEST_F(GenerateTest, PromptsThatCannotBeContinuedAreErrors) {
   EXPECT_THAT(Message([&] { Generate(context_, model_, std::vector<int32_t>{}, greedy_); }), HasSubstr("empty"));
   greedy_.stop = {""};
   EXPECT_THAT(Message([&] { Generate(context_, model_, "t", greedy_); }), HasSubstr("stop"));
+}
+
+TEST_F(GenerateTest, KeysAndValuesThatDoNotFitAreRefusedBeforehand) {
+  ModelConfig wide = Preset("tiny-llama");
+  wide.num_hidden_layers = 4;
+  wide.num_attention_heads = wide.num_key_value_heads = 64;  // 64 KB of keys and values a position
+  wide.head_dim = 32;
+  wide.max_position_embeddings = 1 << 20;
+  const auto model = Model::Random(context_, wide, /*seed=*/5, DType::kF32);
+  const std::vector<std::vector<int32_t>> prompts(64, std::vector<int32_t>{1});
+  EXPECT_THAT(Message([&] { GenerateBatch(context_, model, prompts, {.max_new_tokens = 1 << 20}); }),
+              HasSubstr("the keys and values of 64 sequences at once needs"));
 }
 
 TEST_F(GenerateTest, WithoutATokenizerIdsComeAndGo) {

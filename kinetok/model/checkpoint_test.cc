@@ -11,6 +11,7 @@
 #include "kinetok/io/safetensors.h"
 #include "kinetok/model/model.h"
 #include "kinetok/model/test_models.h"
+#include "kinetok/text/tokenizer_trainer.h"
 
 namespace kinetok {
 namespace {
@@ -44,7 +45,7 @@ class CheckpointTest : public ::testing::Test {
   std::string LoadError() {
     Context context(1, BestIsa());
     try {
-      Model::Load(context, dir_, {.require_tokenizer = false});
+      Model::Load(context, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
     } catch (const Error& e) {
       return e.what();
     }
@@ -68,7 +69,7 @@ TEST_F(CheckpointTest, WhatIsSavedIsWhatIsLoaded) {
     EXPECT_EQ(std::memcmp(loaded.data(), flat.data(), flat.size() * 4), 0) << named.name;
 
     Context context(2, BestIsa());
-    const auto a = Model::Load(context, dir_, {.require_tokenizer = false});
+    const auto a = Model::Load(context, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
     const auto b = Model::FromParameters(context, named.config, flat, DType::kF32, nullptr);
     const auto logits = [&](const Model& m) {
       KvCache cache(m.config());
@@ -121,6 +122,81 @@ TEST_F(CheckpointTest, AcceptsTheFirstReleasesNamesWithoutPrefix) {
     for (TensorSpec& s : specs) s.name = s.name.substr(std::string("transformer.").size());
   });
   EXPECT_EQ(LoadError(), "no error");
+}
+
+TEST_F(CheckpointTest, AcceptsTheOldNamesOfANorm) {
+  const ModelConfig config = Preset("tiny");
+  SaveCheckpoint(dir_, config, DrawParameters(ParameterList(config), 2), nullptr, DType::kF32);
+  Rewrite(config, [](auto& specs) {
+    for (TensorSpec& s : specs) {
+      if (s.name == "transformer.h.1.ln_2.weight") s.name = "transformer.h.1.ln_2.gamma";
+      if (s.name == "transformer.h.1.ln_2.bias") s.name = "transformer.h.1.ln_2.beta";
+    }
+  });
+  EXPECT_EQ(LoadError(), "no error");
+}
+
+// A tokenizer of 257 ids, the last one <|endoftext|>.
+std::shared_ptr<const Tokenizer> SmallTokenizer() {
+  BytesBpeTrainer trainer({.vocab_size = 257});
+  trainer.Add("a");
+  return trainer.Train();
+}
+
+TEST_F(CheckpointTest, ATokenizerOfAnotherModelIsRefused) {
+  Context context(1, BestIsa());
+  const auto tokenizer = SmallTokenizer();
+  ModelConfig config = Preset("tiny");
+  const auto error = [&] {
+    const ParameterList list(config);
+    SaveCheckpoint(dir_, config, DrawParameters(list, 2), tokenizer.get(), DType::kF32);
+    try {
+      Model::Load(context, dir_);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(error(), "no error");  // ids that only pad the model
+  config.vocab_size = 256;
+  EXPECT_THAT(error(), HasSubstr("the tokenizer has ids up to 256, the model a vocab_size of 256"));
+  config.vocab_size = 300;
+  config.eos_token_ids = {299};
+  EXPECT_THAT(error(), HasSubstr("token 299 (eos_token_id), which the tokenizer lacks"));
+  const auto ids_only = Model::Load(context, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kIfPossible});
+  EXPECT_EQ(ids_only->tokenizer(), nullptr);
+  EXPECT_THAT(ids_only->tokenizer_problem(), HasSubstr("token 299"));
+}
+
+TEST_F(CheckpointTest, ATokenizerIsReadOnlyWhenItIsWanted) {
+  const ModelConfig config = Preset("tiny");
+  SaveCheckpoint(dir_, config, DrawParameters(ParameterList(config), 2), nullptr, DType::kF32);
+  Context context(1, BestIsa());
+  for (const char* text : {"{", R"({"model": {"type": "BPE", "byte_fallback": true, "vocab": {}, "merges": []}})"}) {
+    Write("tokenizer.json", text);
+    EXPECT_EQ(LoadError(), "no error");
+    EXPECT_THROW(Model::Load(context, dir_), Error);
+    const auto model = Model::Load(context, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kIfPossible});
+    EXPECT_THAT(model->tokenizer_problem(), HasSubstr("tokenizer.json"));
+  }
+}
+
+TEST_F(CheckpointTest, ModelsThatDoNotFitAreRefusedBeforeTheyTakeMemory) {
+  Context context(1, BestIsa());
+  ModelConfig lie = Preset("tiny-llama");
+  SaveCheckpoint(dir_, lie, DrawParameters(ParameterList(lie), 2), nullptr, DType::kF32);
+  lie.hidden_size = 512;
+  lie.num_attention_heads = lie.num_key_value_heads = 2;
+  lie.head_dim = 256;
+  lie.max_position_embeddings = 1 << 24;  // a rotary table of 17 GB
+  SaveConfig(dir_, lie, DType::kF32);
+  EXPECT_THAT(LoadError(), HasSubstr("has shape"));  // found out before the table is made
+  try {
+    Model::Random(context, Preset("llama2-70b"), 0, DType::kF32);
+    FAIL() << "275.9 GB were free";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("needs 275.9 GB"));
+  }
 }
 
 TEST_F(CheckpointTest, RefusesFoldersThatAreNoModels) {

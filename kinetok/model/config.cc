@@ -42,23 +42,35 @@ double Positive(const JsonObject& o, std::string_view key, double fallback) {
   return v;
 }
 
+// Ids outside the vocabulary, which transformers writes for a GPT-2 of a small one, are never produced and left out.
 void ParseSpecialTokens(const JsonObject& o, ModelConfig* c) {
   if (o.Has("bos_token_id")) {
-    c->bos_token_id = static_cast<int32_t>(o.Int("bos_token_id", 0, c->vocab_size - 1));
+    const int64_t bos = o.Int("bos_token_id", 0, kMaxVocab);
+    if (bos < c->vocab_size) c->bos_token_id = static_cast<int32_t>(bos);
   }
   if (!o.Has("eos_token_id")) return;
   const Json& eos = o.json().at("eos_token_id");
-  if (!eos.is_array()) {
-    c->eos_token_ids = {static_cast<int32_t>(o.Int("eos_token_id", 0, c->vocab_size - 1))};
-    return;
-  }
-  for (const Json& id : eos) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= c->vocab_size) {
-      Fail("{}: field \"eos_token_id\" holds {}, expected ids below vocab_size {}", o.source(), Shorten(id),
-           c->vocab_size);
+  for (const Json& id : eos.is_array() ? eos : Json::array({eos})) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > kMaxVocab) {
+      Fail("{}: field \"eos_token_id\" holds {}, expected token ids", o.source(), Shorten(id));
     }
-    c->eos_token_ids.push_back(id.get<int32_t>());
+    if (id.get<int64_t>() < c->vocab_size) c->eos_token_ids.push_back(id.get<int32_t>());
   }
+}
+
+// Fields of other families of models that change what a layer computes; ours are without.
+void RefuseForeignFields(const JsonObject& o) {
+  for (const char* key : {"sliding_window", "num_local_experts", "num_experts", "attn_logit_softcapping",
+                          "final_logit_softcapping", "embedding_multiplier", "residual_multiplier",
+                          "attention_multiplier", "logits_scaling", "logit_scale", "clip_qkv", "quantization_config"}) {
+    if (o.Has(key)) RefuseField(o, key);
+  }
+  for (const char* key : {"use_qk_norm", "qk_layernorm", "parallel_attn", "use_parallel_residual"}) {
+    RequireBool(o, key, false);
+  }
+  const double rotary = o.Number("partial_rotary_factor", 1.0);
+  if (rotary != 1)
+    Fail("{}: field \"partial_rotary_factor\" is {}, which is not supported; expected 1", o.source(), rotary);
 }
 
 ModelConfig ParseGpt2(const JsonObject& o) {
@@ -157,6 +169,14 @@ void ModelConfig::Check(std::string_view source) const {
     Fail("{}: num_attention_heads is {}, expected a multiple of num_key_value_heads ({})", source, num_attention_heads,
          num_key_value_heads);
   }
+  if (model_type == "gpt2" && num_key_value_heads != num_attention_heads) {
+    Fail("{}: num_key_value_heads is {}, expected {}, as many as heads: a gpt2 checkpoint cannot hold grouped ones",
+         source, num_key_value_heads, num_attention_heads);
+  }
+  for (const auto& [field, p] :
+       {std::pair{"embd_pdrop", embd_pdrop}, {"attn_pdrop", attn_pdrop}, {"resid_pdrop", resid_pdrop}}) {
+    if (!(p >= 0 && p < 1)) Fail("{}: {} is {}, expected at least 0 and below 1 (dropout)", source, field, p);
+  }
   if (position == Position::kRope && head_dim % 2 != 0) {
     Fail("{}: head_dim is {}, expected an even number (rotary positions)", source, head_dim);
   }
@@ -164,7 +184,7 @@ void ModelConfig::Check(std::string_view source) const {
 
 ModelConfig ParseModelConfig(const Json& json, std::string_view source) {
   const JsonObject o(json, std::string(source));
-  RefuseField(o, "quantization_config");
+  RefuseForeignFields(o);
   const std::string type = o.String("model_type");
   ModelConfig c;
   if (type == "gpt2") {

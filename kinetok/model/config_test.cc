@@ -74,11 +74,41 @@ TEST(ModelConfigTest, NamesTheFieldThatIsMissingWrongOrUnsupported) {
   EXPECT_THAT(ErrorOf(Gpt2With(R"(, "activation_function": "relu")")), HasSubstr("relu"));
   EXPECT_THAT(ErrorOf(Gpt2With(R"(, "add_cross_attention": true)")), HasSubstr("add_cross_attention"));
   EXPECT_THAT(ErrorOf(Gpt2With(R"(, "quantization_config": {"bits": 4})")), HasSubstr("quantization_config"));
-  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "eos_token_id": 50)")), HasSubstr("eos_token_id"));
+  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "eos_token_id": -1)")), HasSubstr("eos_token_id"));
+  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "eos_token_id": [3, "x"])")), HasSubstr("eos_token_id"));
+  for (const char* field : {"\"sliding_window\": 128", "\"partial_rotary_factor\": 0.5", "\"num_local_experts\": 8"}) {
+    const std::string name = std::string(field).substr(0, std::string(field).find(':'));
+    EXPECT_THAT(ErrorOf(Gpt2With(std::string(", ") + field)), HasSubstr(name));
+  }
   EXPECT_THAT(ErrorOf(Gpt2With(R"(, "resid_pdrop": 1.5)")), HasSubstr("resid_pdrop"));
   std::string odd_heads = Gpt2With("");
   odd_heads.replace(odd_heads.find("\"n_head\": 3"), 11, "\"n_head\": 5");
   EXPECT_THAT(ErrorOf(odd_heads), HasSubstr("n_head"));
+}
+
+TEST(ModelConfigTest, LeavesOutSpecialTokensThatTheVocabularyLacks) {
+  // transformers writes GPT-2's own ids for a vocabulary of any size.
+  const Json json = ParseJson(Gpt2With(R"(, "bos_token_id": 50256, "eos_token_id": [7, 50256])"), "x");
+  const ModelConfig c = ParseModelConfig(json, "x");
+  EXPECT_FALSE(c.bos_token_id.has_value());
+  EXPECT_EQ(c.eos_token_ids, std::vector<int32_t>{7});
+}
+
+TEST(ModelConfigTest, ChecksWhatACheckpointCannotHold) {
+  const auto error = [](auto edit) {
+    ModelConfig c = Preset("tiny");
+    edit(c);
+    try {
+      c.Check("model");
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(error([](ModelConfig&) {}), "no error");
+  EXPECT_THAT(error([](ModelConfig& c) { c.num_key_value_heads = 2; }), HasSubstr("num_key_value_heads is 2"));
+  EXPECT_THAT(error([](ModelConfig& c) { c.resid_pdrop = 1.5; }), HasSubstr("resid_pdrop is 1.5"));
+  EXPECT_THAT(error([](ModelConfig& c) { c.embd_pdrop = -0.5; }), HasSubstr("embd_pdrop is -0.5"));
 }
 
 TEST(PresetTest, CountsTheParametersOfThePublishedModels) {

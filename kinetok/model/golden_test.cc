@@ -75,7 +75,7 @@ class GoldenTest : public ::testing::TestWithParam<size_t> {
 
 TEST_P(GoldenTest, LogitsAreThoseOfTransformers) {
   Context context(2, BestIsa());
-  const auto model = Model::Load(context, dir_, {.dtype = {}, .require_tokenizer = false});
+  const auto model = Model::Load(context, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
   KvCache cache(model->config());
   const int sequence = cache.NewSequence();
   std::vector<BatchRow> rows;

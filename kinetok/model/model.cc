@@ -31,10 +31,12 @@ Model::Model(ModelConfig config)
       list_(config_),
       program_(Program::Compile(config_, list_, /*training=*/false)),
       matrices_(list_.all.size()),
-      vectors_(list_.all.size()) {
-  if (config_.position == Position::kRope) {
-    rope_ = RopeTable(config_.max_position_embeddings, config_.head_dim, config_.rope_theta);
-  }
+      vectors_(list_.all.size()) {}
+
+void Model::Prepare(int64_t weight_bytes, const std::string& what) {
+  const bool rotary = config_.position == Position::kRope;
+  RequireMemory(weight_bytes + (rotary ? config_.max_position_embeddings * config_.head_dim * 4 : 0), what);
+  if (rotary) rope_ = RopeTable(config_.max_position_embeddings, config_.head_dim, config_.rope_theta);
 }
 
 namespace {
@@ -48,10 +50,22 @@ void CheckTokenizer(const std::filesystem::path& dir, const Tokenizer& tokenizer
     Fail("{}: the tokenizer has ids up to {}, the model a vocab_size of {}: they do not belong together", dir.string(),
          tokenizer.vocab_size() - 1, config.vocab_size);
   }
+  for (const int32_t eos : config.eos_token_ids) {
+    if (tokenizer.Has(eos)) continue;
+    Fail(
+        "{}: the model ends its texts with token {} (eos_token_id), which the tokenizer lacks: they do not belong "
+        "together",
+        dir.string(), eos);
+  }
 }
 
-bool HasTokenizer(const std::filesystem::path& dir) {
-  return std::filesystem::exists(dir / "tokenizer.json") || std::filesystem::exists(dir / "vocab.json");
+// Bytes of the packed weights.
+int64_t WeightBytes(const ParameterList& list, std::span<const DType> dtypes) {
+  int64_t bytes = 0;
+  for (size_t p = 0; p < list.all.size(); ++p) {
+    bytes += list.all[p].elements() * (IsPacked(list, static_cast<int>(p)) ? DTypeSize(dtypes[p]) : 4);
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -62,9 +76,15 @@ std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem
   const Checkpoint checkpoint(dir);
   const std::vector<PublishedTensor> tensors = PublishedTensors(model->config_, list);
   const MatchedTensors matched = MatchTensors(dir, checkpoint, model->config_, tensors);
-  if (options.require_tokenizer || HasTokenizer(dir)) {
-    model->tokenizer_ = Tokenizer::Load(dir);
-    CheckTokenizer(dir, *model->tokenizer_, model->config_);
+  if (options.tokenizer != TokenizerUse::kNone) {
+    try {
+      auto tokenizer = Tokenizer::Load(dir);
+      CheckTokenizer(dir, *tokenizer, model->config_);
+      model->tokenizer_ = std::move(tokenizer);
+    } catch (const Error& e) {
+      if (options.tokenizer == TokenizerUse::kRequired) throw;
+      model->tokenizer_problem_ = e.what();
+    }
   }
 
   // The packed dtype of a parameter is that of its first tensor, unless the caller asks for another.
@@ -72,11 +92,7 @@ std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem
   for (size_t i = tensors.size(); i-- > 0;) {
     if (tensors[i].parameter >= 0) dtypes[tensors[i].parameter] = options.dtype.value_or(*matched.found[i]->info->type);
   }
-  int64_t bytes = 0;
-  for (size_t p = 0; p < list.all.size(); ++p) {
-    bytes += list.all[p].elements() * (IsPacked(list, static_cast<int>(p)) ? DTypeSize(dtypes[p]) : 4);
-  }
-  RequireMemory(bytes, dir.string());
+  model->Prepare(WeightBytes(list, dtypes), dir.string());
 
   for (size_t i = 0; i < tensors.size(); ++i) {
     const PublishedTensor& t = tensors[i];
@@ -108,6 +124,7 @@ std::shared_ptr<const Model> Model::FromParameters(Context& context, const Model
                                                    std::shared_ptr<const Tokenizer> tokenizer) {
   std::shared_ptr<Model> model(new Model(config));
   KINETOK_CHECK(static_cast<int64_t>(flat.size()) == model->list_.elements);
+  model->Prepare(WeightBytes(model->list_, std::vector<DType>(model->list_.all.size(), dtype)), "the model");
   for (size_t i = 0; i < model->list_.all.size(); ++i) {
     const Parameter& p = model->list_.all[i];
     const float* data = flat.data() + p.offset;
@@ -124,6 +141,7 @@ std::shared_ptr<const Model> Model::FromParameters(Context& context, const Model
 
 std::shared_ptr<const Model> Model::Random(Context& context, const ModelConfig& config, uint64_t seed, DType dtype) {
   std::shared_ptr<Model> model(new Model(config));
+  model->Prepare(WeightBytes(model->list_, std::vector<DType>(model->list_.all.size(), dtype)), "the model");
   constexpr int64_t kRows = 1024;  // of a matrix, drawn at a time
   std::vector<float> rows;
   for (size_t i = 0; i < model->list_.all.size(); ++i) {

@@ -19,9 +19,16 @@
 
 namespace kinetok {
 
+// What Load does about the tokenizer's file.
+enum class TokenizerUse : uint8_t {
+  kRequired,    // Error when it is missing, not supported, or does not belong to the model
+  kIfPossible,  // tokenizer() is null then, and tokenizer_problem() says why
+  kNone,        // never read: ids in, ids out
+};
+
 struct LoadOptions {
   std::optional<DType> dtype = std::nullopt;  // of the packed matrices; as stored when absent
-  bool require_tokenizer = true;              // false: ids in, ids out; tokenizer() may then be null
+  TokenizerUse tokenizer = TokenizerUse::kRequired;
 };
 
 // One row of a ragged batch: a token of some sequence of the cache, at the next position.
@@ -60,8 +67,9 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
-  int64_t weight_bytes() const;            // of the packed weights
-  int64_t matrix_bytes_per_token() const;  // what one decode step reads
+  const std::string& tokenizer_problem() const { return tokenizer_problem_; }  // of TokenizerUse::kIfPossible
+  int64_t weight_bytes() const;                                                // of the packed weights
+  int64_t matrix_bytes_per_token() const;                                      // what one decode step reads
   int64_t parameters() const { return list_.parameters; }
 
   // Runs the rows through the model: their keys and values are appended to their sequences in `cache` (rows of one
@@ -74,6 +82,8 @@ class Model {
 
  private:
   explicit Model(ModelConfig config);
+  // Throws Error when `weight_bytes` and the rotary table do not fit, then makes the table.
+  void Prepare(int64_t weight_bytes, const std::string& what);
   // Checks the rows, makes room in the cache, and lists who sees what.
   void BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::State& state) const;
 
@@ -84,6 +94,7 @@ class Model {
   std::vector<std::vector<float>> vectors_;  // by parameter; the position table too
   RopeTable rope_;
   std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string tokenizer_problem_;
 };
 
 }  // namespace kinetok

@@ -122,7 +122,7 @@ std::vector<std::string> PresetNames() {
 
 std::string NearestName(std::string_view word, const std::vector<std::string>& names) {
   std::string best;
-  int64_t best_distance = 1 + static_cast<int64_t>(word.size()) / 2;
+  int64_t best_distance = 1 + static_cast<int64_t>(word.size()) / 3;
   for (const std::string& name : names) {
     const int64_t d = EditDistance(word, name);
     if (d < best_distance) {

@@ -1,5 +1,7 @@
 // The names and shapes of published checkpoints: Hugging Face's GPT2LMHeadModel and LlamaForCausalLM.
 
+#include <utility>
+
 #include "kinetok/base/error.h"
 #include "kinetok/model/parameters.h"
 
@@ -95,8 +97,12 @@ std::vector<PublishedTensor> PublishedTensors(const ModelConfig& config, const P
 
 std::string CanonicalTensorName(const ModelConfig& config, std::string_view name) {
   const std::string_view prefix = config.model_type == "gpt2" ? "transformer." : "model.";
-  if (name.starts_with(prefix) || name.starts_with("lm_head.")) return std::string(name);
-  return std::string(prefix) + std::string(name);
+  const bool whole = name.starts_with(prefix) || name.starts_with("lm_head.");
+  std::string out = (whole ? "" : std::string(prefix)) + std::string(name);
+  for (const auto& [old, now] : {std::pair{".gamma", ".weight"}, std::pair{".beta", ".bias"}}) {  // of norms, once
+    if (out.ends_with(old)) out.replace(out.size() - std::string_view(old).size(), std::string::npos, now);
+  }
+  return out;
 }
 
 bool IsIgnorableTensor(const ModelConfig& config, std::string_view name) {
