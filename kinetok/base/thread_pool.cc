@@ -3,6 +3,8 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <mutex>
@@ -18,7 +20,6 @@
 namespace kinetok {
 namespace {
 
-constexpr int kMaxThreads = 256;
 constexpr int kSpins = 4000;  // about 20-60 microseconds
 
 void Pause() {
@@ -27,6 +28,21 @@ void Pause() {
 #else
   std::this_thread::yield();
 #endif
+}
+
+// What the control group's time limit (docker --cpus) allows, rounded up; INT_MAX without one.
+int QuotaCores() {
+  std::string quota;
+  int64_t limit = -1, period = 0;
+  std::ifstream("/sys/fs/cgroup/cpu.max") >> quota >> period;  // version 2: "max 100000" or "200000 100000"
+  if (quota.empty()) {
+    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> limit;  // version 1: -1 without a limit
+    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
+  } else if (quota != "max") {
+    limit = std::atoll(quota.c_str());
+  }
+  if (limit <= 0 || period <= 0) return INT_MAX;
+  return static_cast<int>(std::min<int64_t>((limit + period - 1) / period, INT_MAX));
 }
 
 }  // namespace
@@ -119,7 +135,8 @@ void ThreadPool::Run(int64_t tasks, FunctionRef<void(int64_t, int)> fn) {
   const uint32_t generation = s.generation.load(std::memory_order_relaxed) + 1;
   s.ticket.store(uint64_t{generation} << 32 | static_cast<uint64_t>(tasks), std::memory_order_release);
   if (!workers_.empty() && tasks > 1) {
-    s.generation.store(generation, std::memory_order_release);
+    // Sequentially consistent: notify_all must not look for sleepers before the store is seen by them.
+    s.generation.store(generation, std::memory_order_seq_cst);
     s.generation.notify_all();
   }
   Drain(0);
@@ -152,13 +169,15 @@ int AvailableCores() {
   std::set<std::string> cores;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &set)) continue;
-    const std::string topology = fmt::format("/sys/devices/system/cpu/cpu{}/topology/", cpu);
-    std::string package, core;
-    std::ifstream(topology + "physical_package_id") >> package;
-    std::ifstream(topology + "core_id") >> core;
-    cores.insert(core.empty() ? fmt::format("cpu{}", cpu) : package + ":" + core);
+    const auto read = [cpu](const char* name) {
+      std::string value;
+      std::ifstream(fmt::format("/sys/devices/system/cpu/cpu{}/topology/{}", cpu, name)) >> value;
+      return value;
+    };
+    const std::string core = read("core_id");
+    cores.insert(core.empty() ? fmt::format("cpu{}", cpu) : fmt::format("{}:{}", read("physical_package_id"), core));
   }
-  return std::clamp(static_cast<int>(cores.size()), 1, kMaxThreads);
+  return std::clamp(std::min(static_cast<int>(cores.size()), QuotaCores()), 1, kMaxThreads);
 }
 
 }  // namespace kinetok

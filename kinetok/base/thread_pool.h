@@ -32,6 +32,8 @@ class FunctionRef<R(Args...)> {
   R (*call_)(void*, Args...);
 };
 
+inline constexpr int kMaxThreads = 256;  // of a pool
+
 class ThreadPool {
  public:
   // `threads` >= 1 counts the calling thread too: a pool of 1 starts no thread.
@@ -59,7 +61,8 @@ class ThreadPool {
   std::vector<std::thread> workers_;
 };
 
-// The physical cores that this process may run on (its affinity mask, hyper-threads counted once), at least 1.
+// The physical cores that this process may run on (its affinity mask, hyper-threads counted once; no more than its
+// control group's time limit), at least 1.
 int AvailableCores();
 
 }  // namespace kinetok

@@ -76,31 +76,51 @@ TEST(ThreadPoolTest, CallersOnSeveralThreadsAreQueued) {
   EXPECT_EQ(total.load(), 2 * 100 * 7);
 }
 
+// Where all workers of a Run meet: each arrives and waits for the others, so that none can take two tasks. One that
+// never comes fails the test instead of hanging it.
+class Meeting {
+ public:
+  explicit Meeting(int workers) : workers_(workers) {}
+  void Wait() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    arrived_.fetch_add(1);
+    while (arrived_.load() < workers_ && !failed_.load()) {
+      if (std::chrono::steady_clock::now() > deadline) failed_.store(true);
+      std::this_thread::yield();
+    }
+  }
+  bool failed() const { return failed_.load(); }
+
+ private:
+  const int workers_;
+  std::atomic<int> arrived_{0};
+  std::atomic<bool> failed_{false};
+};
+
 TEST(ThreadPoolTest, ParkedWorkersWakeEveryTime) {
   ThreadPool pool(3);
-  std::atomic<int> runs{0};
   for (int round = 0; round < 100; ++round) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));  // long enough to park
-    pool.Run(5, [&](int64_t, int) { runs.fetch_add(1); });
+    Meeting meeting(3);
+    pool.Run(3, [&](int64_t, int) { meeting.Wait(); });
+    ASSERT_FALSE(meeting.failed()) << "a worker slept through round " << round;
   }
-  EXPECT_EQ(runs.load(), 500);
 }
 
-// Every task waits until all workers have one, so that no worker can take two.
 TEST(ThreadPoolTest, AllWorkersTakePartAndAreCounted) {
   ThreadPool pool(4);
   EXPECT_EQ(pool.WorkersUsed(), 0);
   std::mutex mutex;
   std::set<int> workers;
-  std::atomic<int> arrived{0};
+  Meeting meeting(4);
   pool.Run(4, [&](int64_t, int worker) {
     {
       const std::lock_guard<std::mutex> lock(mutex);
       workers.insert(worker);
     }
-    arrived.fetch_add(1);
-    while (arrived.load() < 4) std::this_thread::yield();
+    meeting.Wait();
   });
+  EXPECT_FALSE(meeting.failed());
   EXPECT_EQ(workers.size(), 4u);
   EXPECT_EQ(pool.WorkersUsed(), 4);
   pool.ResetWorkersUsed();

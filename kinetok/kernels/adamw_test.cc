@@ -55,7 +55,7 @@ TEST(AdamWTest, ANanGradientSpoilsItsOwnElementOnly) {
 TEST(AdamWTest, EveryInstructionSetAndThreadCountGivesTheSameBits) {
   for (const size_t n : {1, 15, 17, 100003}) {
     const std::vector<float> g = Numbers(n, 6), w0 = Numbers(n, 7), m0 = Numbers(n, 8), v0 = Numbers(n, 9, 0, 1);
-    ExpectSameBitsEverywhere([&](Context& context) {
+    ExpectSameBitsEverywhere(n > 32768, [&](Context& context) {
       std::vector<float> w = w0, m = m0, v = v0;
       AdamW(context, kStep, g, w, m, v);
       w.insert(w.end(), m.begin(), m.end());

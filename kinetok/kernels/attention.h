@@ -42,6 +42,10 @@ struct AttentionOptions {
   Span<const uint64_t> dropout_keys;  // [rows], when dropout.p > 0
 };
 
+// Dropout's random numbers for (head, key) are those of column head * kDropoutKeys + key of a row, 32 bits of it: with
+// dropout, a row may see the first kDropoutKeys positions only, and there may be kDropoutHeads heads (both checked).
+inline constexpr int64_t kDropoutKeys = int64_t{1} << 20, kDropoutHeads = 4096;
+
 // y[i] = softmax(scale * q[i] K^T) V for every row and head, over the row's visible keys.    q, y [rows, heads *
 // head_dim]
 //   log_sum [rows, heads]: log of the normaliser, max included; kept for the backward pass; may be empty.

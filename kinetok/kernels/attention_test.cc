@@ -1,7 +1,5 @@
 #include "kinetok/kernels/attention.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -10,14 +8,16 @@
 #include <numeric>
 #include <vector>
 
-#include "kinetok/base/random.h"
 #include "kinetok/kernels/reference/attention.h"
+#include "kinetok/kernels/test_support.h"
 
 namespace kinetok {
 namespace {
 
+using test::kUnit;
+using test::SameBits;
+
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr double kUnit = 0x1p-24;  // half an ulp of 1
 
 enum class Mask { kCausal, kFull, kBanded };
 
@@ -27,15 +27,6 @@ struct Shape {
   Mask mask = Mask::kCausal;
   float dropout = 0;
 };
-
-std::vector<float> RandomFloats(uint64_t seed, int64_t n, float scale) {
-  std::vector<float> out(n);
-  for (int64_t i = 0; i < n; ++i) {
-    const Philox4 bits = RandomBits(seed, RandomStream::kTest, 0, static_cast<uint64_t>(i));
-    out[i] = scale * static_cast<float>(2 * UniformDouble(bits[0], bits[1]) - 1);
-  }
-  return out;
-}
 
 // Pages of NaN, so that whatever reads a slot that nobody has written shows.
 class Cache {
@@ -87,7 +78,7 @@ struct Batch {
     for (const AttentionRow& row : rows) {
       const uint64_t id = static_cast<uint64_t>(names[row.sequence]) * 1000 + row.position;
       auto append = [&](std::vector<float>& to, int64_t n, uint64_t what, float scale) {
-        const std::vector<float> numbers = RandomFloats(id * 4 + what, n, scale);
+        const std::vector<float> numbers = test::Numbers(n, id * 4 + what, -scale, scale);
         to.insert(to.end(), numbers.begin(), numbers.end());
       };
       append(q, s.heads * s.head_dim, 0, 3);
@@ -137,9 +128,6 @@ Result Compute(Context& context, const Batch& b, bool backward = true) {
   return r;
 }
 
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 void ExpectSameBits(const Result& a, const Result& b) {
   EXPECT_TRUE(SameBits(a.y, b.y));
   EXPECT_TRUE(SameBits(a.log_sum, b.log_sum));
@@ -487,6 +475,19 @@ TEST(AttentionTest, SeveralWorkersShareTheWorkForwardAndBackward) {
                       b.Kv(r.dk.data()), b.Kv(r.dv.data()));
   }
   EXPECT_EQ(context.pool().WorkersUsed(), 2);
+}
+
+// Two heads' random numbers would coincide there.
+TEST(AttentionTest, DropoutRefusesKeysAndHeadsWhoseRandomNumbersWouldCollide) {
+  Context context(1, BestIsa());
+  const auto run = [&](int64_t heads, int32_t last) {
+    Batch b({{1}, heads, 1, 1, Mask::kCausal, 0.5f});
+    b.rows[0].last = last;
+    return Compute(context, b);
+  };
+  EXPECT_NO_THROW(run(kDropoutHeads, 0));
+  EXPECT_THROW(run(kDropoutHeads + 1, 0), std::logic_error);
+  EXPECT_THROW(run(1, kDropoutKeys), std::logic_error);
 }
 
 TEST(AttentionTest, NoRowsAreNoWork) {

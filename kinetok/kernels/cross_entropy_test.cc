@@ -22,12 +22,25 @@ std::vector<double> Row(const std::vector<float>& x, int64_t i, int64_t width) {
   return {x.begin() + i * width, x.begin() + (i + 1) * width};
 }
 
-// x - max rounds (|x - max| units of the exponential), exp is off by 2, the sum of `width` positive terms in 64
-// accumulators by width / 64 + 7, relatively; log turns that into an absolute error, to which its own rounding and
-// those of the last two subtractions come.
-double Bound(int64_t width, double range, double result) {
-  return kUnit * (range + static_cast<double>(width) / 64 + 9 + 2 * std::fabs(result) + 2 * range);
-}
+// The errors that f32 may make in one row, to first order, in units u = 2^-24. With t = x - max, rounded (|t| units),
+// an exponential is off by |t| and exp's own 2 (one ulp), relatively; the sum by the mean of that under the softmax and
+// k = ceil(width / 64) + 6 additions: its accumulator's, 2 that join the four vectors and 4 of the tree. The logarithm
+// turns the sum's relative error into an absolute one and adds 2 units of its own result.
+struct Units {
+  std::vector<double> t, p;
+  double sum = 0, log_sum = 0;  // of the sum, relatively; of its logarithm
+
+  explicit Units(const std::vector<double>& row) : t(row), p(reference::LogSoftmax(row)) {
+    const double max = *std::max_element(row.begin(), row.end());
+    sum = std::ceil(static_cast<double>(row.size()) / 64) + 6;
+    for (size_t c = 0; c < row.size(); ++c) {
+      t[c] = std::fabs(row[c] - max);
+      p[c] = std::exp(p[c]);
+      sum += p[c] * (t[c] + 2);
+    }
+    log_sum = sum + 2 * std::fabs(-std::log(*std::max_element(p.begin(), p.end())));
+  }
+};
 
 TEST(CrossEntropyTest, LossAndGradientStayWithinTheirRoundingBound) {
   for (const Shape s : kShapes) {
@@ -36,32 +49,35 @@ TEST(CrossEntropyTest, LossAndGradientStayWithinTheirRoundingBound) {
     std::vector<float> gradient = x, losses(s.rows);
     Context context(2, BestIsa());
     CrossEntropy(context, labels, weights, View(gradient, s.width), losses);
+    std::vector<double> loss, loss_bound, want, bound;
     for (int64_t i = 0; i < s.rows; ++i) {
-      const std::vector<double> row = Row(x, i, s.width), log_p = reference::LogSoftmax(row);
-      const double want = reference::CrossEntropy(row, labels[i]);
-      ASSERT_NEAR(losses[i], want, Bound(s.width, 16, want));
+      const std::vector<double> row = Row(x, i, s.width),
+                                g = reference::CrossEntropyBackward(weights[i], row, labels[i]);
+      const Units units(row);
+      loss.push_back(reference::CrossEntropy(row, labels[i]));
+      // max - x[label] is rounded, and the sum of that and the logarithm.
+      loss_bound.push_back(labels[i] < 0 ? 0 : kUnit * (units.t[labels[i]] + units.log_sum + loss[i]));
       for (int64_t c = 0; c < s.width; ++c) {
-        const double p = std::exp(log_p[c]);
-        const double g = labels[i] < 0 ? 0 : weights[i] * (p - (c == labels[i] ? 1.0 : 0.0));
-        // The exponential and the sum as above, the scale, its product and the subtraction.
-        ASSERT_NEAR(gradient[i * s.width + c], g,
-                    kUnit * weights[i] * (p * (24 + static_cast<double>(s.width) / 64 + 9) + 1));
+        // weight p: the exponential, the sum, the division by it and the product; at the label the subtraction.
+        want.push_back(g[c]);
+        bound.push_back(labels[i] < 0 ? 0
+                                      : kUnit * (weights[i] * units.p[c] * (units.t[c] + 2 + units.sum + 2) +
+                                                 (c == labels[i] ? std::fabs(g[c]) : 0)));
       }
     }
+    const std::string name = std::to_string(s.rows) + " x " + std::to_string(s.width);
+    ExpectWithin(losses, loss, loss_bound, "losses of " + name);
+    ExpectWithin(gradient, want, bound, "gradient of " + name);
   }
 }
 
-TEST(CrossEntropyTest, TheGradientIsTheDerivativeOfTheLoss) {
-  const int64_t width = 37;
-  const std::vector<float> x = Numbers(width, 3, -3, 3), weights = {0.7f};
-  const std::vector<int32_t> labels = {5};
-  std::vector<float> gradient = x, losses(1);
-  Context context(1, BestIsa());
-  CrossEntropy(context, labels, weights, View(gradient, width), losses);
-  for (int64_t c = 0; c < width; ++c) {
-    std::vector<double> at = Doubles(x);
-    const auto loss = [&](double v) { return at[c] = v, reference::CrossEntropy(at, 5); };
-    EXPECT_NEAR(gradient[c], 0.7f * Slope(loss, x[c]), 1e-6);
+// h = 1e-5. Truncation: h^2 / 6 = 1.7e-11 times a third derivative, p (1 - p) (1 - 6 p + 6 p^2), below 0.13. Rounding:
+// the loss, below 8, is off by a few 2^-53 of it and of its sum: 3e-15 / h = 3e-10.
+TEST(CrossEntropyTest, TheTwinsGradientIsTheDerivativeOfItsLoss) {
+  std::vector<double> x = Doubles(Numbers(37, 3, -3, 3));
+  for (const int64_t label : {5, 36, -1}) {
+    const auto loss = [&] { return 0.7 * reference::CrossEntropy(x, label); };
+    ExpectNear(Slopes(x, loss), reference::CrossEntropyBackward(0.7, x, label), 1e-9);
   }
 }
 
@@ -83,7 +99,7 @@ TEST(CrossEntropyTest, EveryInstructionSetAndThreadCountGivesTheSameBits) {
   for (const Shape s : kShapes) {
     const std::vector<float> x = Numbers(s.rows * s.width, 5, -20, 20), weights = Numbers(s.rows, 6);
     const std::vector<int32_t> labels = Labels(s.rows, s.width);
-    ExpectSameBitsEverywhere([&](Context& context) {
+    ExpectSameBitsEverywhere(SharesRows(s), [&](Context& context) {
       std::vector<float> logits = x, losses(s.rows), y(x.size());
       LogSoftmax(context, View(x, s.width), View(y, s.width));
       CrossEntropy(context, labels, weights, View(logits, s.width), losses);
@@ -109,18 +125,23 @@ TEST(CrossEntropyTest, NanAndInfinityShowInTheLossAndMaskedLogitsDoNot) {
   }
 }
 
+// The distance from the maximum, the logarithm, and the subtraction of one from the other.
 TEST(LogSoftmaxTest, StaysWithinItsRoundingBoundInPlace) {
   for (const Shape s : kShapes) {
     const std::vector<float> x = Numbers(s.rows * s.width, 8, -8, 8);
     std::vector<float> y = x;
     Context context(2, BestIsa());
     LogSoftmax(context, View(y, s.width), View(y, s.width));
+    std::vector<double> want, bound;
     for (int64_t i = 0; i < s.rows; ++i) {
-      const std::vector<double> want = reference::LogSoftmax(Row(x, i, s.width));
-      for (int64_t c = 0; c < s.width; ++c) {
-        ASSERT_NEAR(y[i * s.width + c], want[c], Bound(s.width, 16, want[c]));
+      const std::vector<double> row = Row(x, i, s.width);
+      const Units units(row);
+      for (const double v : reference::LogSoftmax(row)) {
+        bound.push_back(kUnit * (units.t[want.size() % s.width] + units.log_sum + std::fabs(v)));
+        want.push_back(v);
       }
     }
+    ExpectWithin(y, want, bound, std::to_string(s.rows) + " x " + std::to_string(s.width));
   }
 }
 

@@ -34,9 +34,13 @@ std::vector<double> Magnitude(const std::vector<float>& v) {
 struct Shape {
   int64_t m, n, k;
 };
-// Around tiles (6 and 9 rows, 1 and 3 panels), blocks of k (192 and 256) and of rows (256), on each of the three sides.
-const Shape kShapes[] = {{1, 1, 1},     {1, 40, 70},   {7, 16, 16},   {12, 65, 33},  {33, 50, 260},
-                         {200, 9, 100}, {259, 20, 35}, {20, 390, 48}, {24, 300, 17}, {3, 5, 400}};
+// Around tiles (6 and 9 rows, 1 and 3 panels), blocks of k (192 and 256) and of rows (288, in a task that is given
+// more: the forward pass of 590 x 390 x 20, the input's gradient of 590 x 20 x 390), on each of the three sides; rows a
+// page apart, which are copied (x in the forward pass of 40 x 80 x 1024; dy, as it is and transposed, of 40 x 1024 x
+// 80).
+const Shape kShapes[] = {{1, 1, 1},      {1, 40, 70},    {7, 16, 16},    {12, 65, 33},  {33, 50, 260},
+                         {200, 9, 100},  {259, 20, 35},  {20, 390, 48},  {24, 300, 17}, {3, 5, 400},
+                         {590, 390, 20}, {590, 20, 390}, {40, 80, 1024}, {40, 1024, 80}};
 
 std::string Name(const Shape& s) {
   return std::to_string(s.m) + "x" + std::to_string(s.n) + "x" + std::to_string(s.k);

@@ -72,11 +72,12 @@ struct Shape {
   int64_t m, n, k;
 };
 
-// Rows from the smallest to past the block of the second-level cache; columns around panels, tiles of three panels and
-// the first task that is not full; depths around the block of k (192 or 256).
-const Shape kShapes[] = {{1, 1, 1},   {1, 16, 64},   {1, 130, 193},  {2, 33, 257},  {3, 48, 7},   {4, 100, 31},
-                         {5, 17, 65}, {6, 129, 50},  {7, 64, 33},    {8, 257, 128}, {9, 49, 192}, {10, 97, 385},
-                         {17, 65, 1}, {40, 15, 511}, {130, 47, 200}, {265, 34, 60}};
+// Rows from the smallest to past the block of the second-level cache (288 of one task: 590 x 390); columns around
+// panels, tiles of three panels and the first task that is not full; depths around the block of k (192 or 256), and
+// rows of x a page apart, which are copied.
+const Shape kShapes[] = {{1, 1, 1},   {1, 16, 64},   {1, 130, 193},  {2, 33, 257},  {3, 48, 7},     {4, 100, 31},
+                         {5, 17, 65}, {6, 129, 50},  {7, 64, 33},    {8, 257, 128}, {9, 49, 192},   {10, 97, 385},
+                         {17, 65, 1}, {40, 15, 511}, {130, 47, 200}, {265, 34, 60}, {590, 390, 20}, {40, 80, 1024}};
 
 class MatMulTest : public testing::TestWithParam<Isa> {};
 INSTANTIATE_TEST_SUITE_P(Isas, MatMulTest, testing::ValuesIn(SupportedIsas()), [](const auto& param) {

@@ -42,8 +42,6 @@ KINETOK_INLINE F32x16 ApplyOne(Lanes op, const float* pa, F32x16 b, F32x16 c) {
       return Max(a, b);
     case Lanes::kMin:
       return Min(a, b);
-    case Lanes::kRoundNearest:
-      return RoundNearest(a);
     case Lanes::kNeg:
       return Neg(a);
     case Lanes::kAbs:
@@ -54,24 +52,16 @@ KINETOK_INLINE F32x16 ApplyOne(Lanes op, const float* pa, F32x16 b, F32x16 c) {
       return OneWhere(LessEqual(a, b));
     case Lanes::kEqual:
       return OneWhere(Equal(a, b));
-    case Lanes::kIsNan:
-      return OneWhere(IsNan(a));
     case Lanes::kExp:
       return Exp(a);
     case Lanes::kLog:
       return Log(a);
-    case Lanes::kTanh:
-      return Tanh(a);
     case Lanes::kErf:
       return Erf(a);
-    case Lanes::kSigmoid:
-      return Sigmoid(a);
     case Lanes::kReduceSum:
       return Set(ReduceSum(a));
     case Lanes::kReduceMax:
       return Set(ReduceMax(a));
-    case Lanes::kToInt:
-      return ToFloat(ToInt(a));
     case Lanes::kF16:
       return LoadHalves(pa, true);
     case Lanes::kBF16:
@@ -92,6 +82,8 @@ KINETOK_INLINE F32x16 ApplyOne(Lanes op, const float* pa, F32x16 b, F32x16 c) {
       return FromBits(ShiftLeft<5>(ia));
     case Lanes::kShiftRight5:
       return FromBits(ShiftRight<5>(ia));
+    case Lanes::kToFloat:
+      return ToFloat(ia);
   }
   return a;
 }

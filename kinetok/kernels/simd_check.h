@@ -9,13 +9,12 @@ namespace kinetok::test {
 
 // clang-format off
 enum class Lanes : uint8_t {
-  kAdd, kSub, kMul, kDiv, kSqrt, kFma, kFnma, kMax, kMin, kRoundNearest, kNeg, kAbs,  // arithmetic of a, b, c
-  kLess, kLessEqual, kEqual, kIsNan,                                                  // 1 where true, else 0
-  kExp, kLog, kTanh, kErf, kSigmoid,                                                  // of a
-  kReduceSum, kReduceMax,                                                             // of 16 lanes, in all of them
-  kToInt,                                                                             // and back to float
-  kF16, kBF16,                                                                        // of the low halves of a's bits
-  kAddI, kSubI, kMulLoI, kAnd, kOr, kXor, kShiftLeft5, kShiftRight5,                  // of a's and b's bits
+  kAdd, kSub, kMul, kDiv, kSqrt, kFma, kFnma, kMax, kMin, kNeg, kAbs,  // arithmetic of a, b, c
+  kLess, kLessEqual, kEqual,                                           // 1 where true, else 0
+  kExp, kLog, kErf,                                                    // of a
+  kReduceSum, kReduceMax,                                              // of 16 lanes, in all of them
+  kF16, kBF16,                                                         // of the low halves of a's bits
+  kAddI, kSubI, kMulLoI, kAnd, kOr, kXor, kShiftLeft5, kShiftRight5, kToFloat,  // of a's and b's bits
 };
 // clang-format on
 

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
+#include <string>
 #include <vector>
 
 #include "kinetok/base/random.h"
@@ -46,30 +49,84 @@ inline bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
   return true;
 }
 
-// run(context) must give the same numbers on every instruction set with one thread and on the best with 1 to 4.
+// run(context) must give `want` on every instruction set with 1 to 4 threads. Where the work is `shared`, at least two
+// of several threads must have done some: a run may be over before a second worker wakes on a busy machine, so it is
+// repeated, and must give the same bits every time.
 template <class F>
-void ExpectSameBitsEverywhere(F run) {
-  Context first(1, Isa::kPortable);
-  const std::vector<float> want = run(first);
+void ExpectBitsEverywhere(const std::vector<float>& want, bool shared, F run) {
   for (const Isa isa : SupportedIsas()) {
-    const int most = isa == BestIsa() ? 4 : 2;
-    for (int threads = 1; threads <= most; ++threads) {
+    for (int threads = 1; threads <= 4; ++threads) {
       Context context(threads, isa);
       EXPECT_TRUE(SameBits(want, run(context))) << IsaName(isa) << ", " << threads << " threads";
+      if (!shared || threads == 1) continue;
+      for (int again = 0; again < 5000 && context.pool().WorkersUsed() < 2; ++again) {
+        ASSERT_TRUE(SameBits(want, run(context))) << IsaName(isa) << ", " << threads << " threads, again";
+      }
+      EXPECT_GE(context.pool().WorkersUsed(), 2) << IsaName(isa) << ", " << threads << " threads";
     }
   }
+}
+
+// The same, against what the portable code gives on one thread.
+template <class F>
+void ExpectSameBitsEverywhere(bool shared, F run) {
+  Context first(1, Isa::kPortable);
+  ExpectBitsEverywhere(run(first), shared, run);
 }
 
 struct Shape {
   int64_t rows, width;
 };
 // Tails of every kind, and sizes on both sides of the thresholds at which threads share the work.
-inline const std::vector<Shape> kShapes = {{1, 1}, {3, 15}, {3, 16}, {1, 17}, {3, 65}, {700, 17}, {40, 768}, {5, 4101}};
+inline const std::vector<Shape> kShapes = {{1, 1},    {3, 15},   {3, 16},   {1, 17},   {3, 65},
+                                           {700, 17}, {40, 768}, {5, 4101}, {700, 64}, {300, 200}};
 
-// The central difference of f at x, in double.
+// Rows are shared out in pieces of `elements`.
+inline bool SharesRows(Shape s, int64_t elements = 16384) {
+  return s.rows > 1 && s.rows * s.width > elements;
+}
+
+// Bounds are first-order sums of roundings, n u where Higham's gamma(n) = n u / (1 - n u) stands: a hundredth more
+// covers the products of errors while n u < 0.01. Also fails when no error reaches a hundredth of its bound.
+inline void ExpectWithin(const std::vector<float>& actual, const std::vector<double>& exact,
+                         const std::vector<double>& bound, const std::string& what) {
+  ASSERT_EQ(actual.size(), exact.size()) << what;
+  ASSERT_EQ(actual.size(), bound.size()) << what;
+  double worst = 0;  // of the bound
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double error = std::fabs(actual[i] - exact[i]);
+    ASSERT_LE(error, 1.01 * bound[i] + 1e-40) << what << " at " << i << ": " << actual[i] << ", expected " << exact[i];
+    worst = std::max(worst, error / (bound[i] + 1e-40));
+  }
+  if (actual.size() > 100) {
+    EXPECT_GT(worst, 0.01) << what << ": the bound is too loose to mean anything";
+  }
+}
+
+// The central difference of f() in every element of x, which f reads. Its errors: the truncation, h^2 / 6 times the
+// third derivative, and the rounding, that of f over h.
 template <class F>
-double Slope(F f, double x, double h = 1e-5) {
-  return (f(x + h) - f(x - h)) / (2 * h);
+std::vector<double> Slopes(std::vector<double>& x, F f, double h = 1e-5) {
+  std::vector<double> out;
+  for (double& v : x) {
+    const double at = v;
+    v = at + h;
+    const double above = f();
+    v = at - h;
+    const double below = f();
+    v = at;
+    out.push_back((above - below) / (2 * h));
+  }
+  return out;
+}
+
+inline void ExpectNear(const std::vector<double>& actual, const std::vector<double>& expected, double tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], tolerance) << "at " << i;
+}
+
+inline double Dot(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
 
 }  // namespace kinetok::test

@@ -2,7 +2,6 @@
 
 #include <bit>
 #include <cctype>
-#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -47,8 +46,10 @@ uint16_t F32ToF16(float value) {
   if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // rounds to 65536 or more
   if (magnitude < 0x38800000u) {                                               // subnormal result: a multiple of 2^-24
+    // scaled < 2^10, so the sum is in [2^23, 2^24), where floats are the integers: the addition rounds to the nearest
+    // one, ties to even (1.5 * 2^23 is even), and the subtraction is exact.
     const float scaled = std::bit_cast<float>(magnitude) * 0x1p24f;
-    return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::nearbyint(scaled)));
+    return static_cast<uint16_t>(sign | static_cast<uint32_t>((scaled + 0x1.8p23f) - 0x1.8p23f));
   }
   const uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
   return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));

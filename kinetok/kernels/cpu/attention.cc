@@ -305,7 +305,12 @@ void Attention(Context& context, const AttentionOptions& options, Span<const Att
                const KvPages& kv, Rows<float> y, Rows<float> log_sum) {
   KINETOK_CHECK(kv.kv_heads > 0 && options.heads > 0 && options.heads % kv.kv_heads == 0);
   KINETOK_CHECK(options.dropout.p == 0 || options.dropout_keys.size() == rows.size());
-  for (const AttentionRow& row : rows) KINETOK_CHECK(row.first >= 0 && row.first <= row.last);
+  const bool dropout = options.dropout.p > 0;
+  KINETOK_CHECK(!dropout || options.heads <= kDropoutHeads);
+  for (const AttentionRow& row : rows) {
+    KINETOK_CHECK(row.first >= 0 && row.first <= row.last);
+    KINETOK_CHECK(!dropout || row.last < kDropoutKeys);
+  }
   KINETOK_CALL(Attention, context, options, rows, q, kv, y, log_sum);
 }
 

@@ -285,10 +285,13 @@ void AttentionBackward(Context& context, const AttentionOptions& options, Span<c
                        Rows<const float> dy, Rows<float> dq, Rows<float> dk, Rows<float> dv) {
   KINETOK_CHECK(kv.kv_heads > 0 && options.heads > 0 && options.heads % kv.kv_heads == 0);
   KINETOK_CHECK(options.dropout.p == 0 || options.dropout_keys.size() == rows.size());
+  const bool dropout = options.dropout.p > 0;
+  KINETOK_CHECK(!dropout || options.heads <= kDropoutHeads);
   for (size_t i = 0; i < rows.size(); ++i) {
     const bool follows = i > 0 && rows[i].sequence == rows[i - 1].sequence;
     KINETOK_CHECK(rows[i].position == (follows ? rows[i - 1].position + 1 : 0));
     KINETOK_CHECK(rows[i].first >= 0 && rows[i].first <= rows[i].last);
+    KINETOK_CHECK(!dropout || rows[i].last < kDropoutKeys);
   }
   KINETOK_CALL(AttentionBackward, context, options, rows, q, kv, y, log_sum, dy, dq, dk, dv);
 }

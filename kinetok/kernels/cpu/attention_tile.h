@@ -206,9 +206,9 @@ KINETOK_INLINE PageHead HeadOfPage(const KvPages& kv, int64_t sequence, int64_t 
   return {k, k + kv.head_dim * kKeyBlock};
 }
 
-// Where dropout's random numbers for (head, key position) are: a million positions a head.
+// Where dropout's random numbers for (head, key position) are.
 KINETOK_INLINE int64_t DropoutColumn(int64_t head, int64_t position) {
-  return (head << 20) + position;
+  return head * kDropoutKeys + position;
 }
 
 }  // namespace kinetok::KINETOK_TARGET

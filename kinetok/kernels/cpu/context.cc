@@ -1,11 +1,27 @@
 #include "kinetok/kernels/context.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 
 #include "kinetok/base/checked.h"
 #include "kinetok/base/error.h"
 
 namespace kinetok {
+namespace {
+
+#if defined(__x86_64__)
+// clang 14's __builtin_cpu_supports does not know "f16c": bit 29 of ECX of leaf 1. That the kernel saves the wide
+// registers, which F16C needs too, is what "avx2" beside it says.
+bool HasF16c() {
+  unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
+}  // namespace
 
 std::string_view IsaName(Isa isa) {
   switch (isa) {
@@ -30,8 +46,8 @@ bool IsaSupported(Isa isa) {
     case Isa::kPortableFma:
       return __builtin_cpu_supports("avx") != 0 && __builtin_cpu_supports("fma") != 0;
     case Isa::kAvx2:
-      return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-             __builtin_cpu_supports("f16c") != 0 && __builtin_cpu_supports("bmi2") != 0;
+      return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && HasF16c() &&
+             __builtin_cpu_supports("bmi2") != 0;
     case Isa::kAvx512:
       return IsaSupported(Isa::kAvx2) && __builtin_cpu_supports("avx512f") != 0 &&
              __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&

@@ -67,10 +67,6 @@ KINETOK_INLINE F32x16 Max(F32x16 a, F32x16 b) {
 KINETOK_INLINE F32x16 Min(F32x16 a, F32x16 b) {
   return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
 }
-KINETOK_INLINE F32x16 RoundNearest(F32x16 a) {
-  constexpr int kMode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  return {_mm256_round_ps(a.lo, kMode), _mm256_round_ps(a.hi, kMode)};
-}
 KINETOK_INLINE Mask16 Less(F32x16 a, F32x16 b) {
   return {_mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ)};
 }
@@ -80,14 +76,8 @@ KINETOK_INLINE Mask16 LessEqual(F32x16 a, F32x16 b) {
 KINETOK_INLINE Mask16 Equal(F32x16 a, F32x16 b) {
   return {_mm256_cmp_ps(a.lo, b.lo, _CMP_EQ_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_EQ_OQ)};
 }
-KINETOK_INLINE Mask16 IsNan(F32x16 a) {
-  return {_mm256_cmp_ps(a.lo, a.lo, _CMP_UNORD_Q), _mm256_cmp_ps(a.hi, a.hi, _CMP_UNORD_Q)};
-}
 KINETOK_INLINE F32x16 Select(Mask16 m, F32x16 yes, F32x16 no) {
   return {_mm256_blendv_ps(no.lo, yes.lo, m.lo), _mm256_blendv_ps(no.hi, yes.hi, m.hi)};
-}
-KINETOK_INLINE bool Any(Mask16 m) {
-  return _mm256_movemask_ps(_mm256_or_ps(m.lo, m.hi)) != 0;
 }
 
 KINETOK_INLINE I32x16 SetI(int32_t x) {
@@ -96,10 +86,6 @@ KINETOK_INLINE I32x16 SetI(int32_t x) {
 KINETOK_INLINE I32x16 LoadI(const int32_t* p) {
   return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
           _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 8))};
-}
-KINETOK_INLINE void StoreI(int32_t* p, I32x16 a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), a.hi);
 }
 KINETOK_INLINE I32x16 AddI(I32x16 a, I32x16 b) {
   return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
@@ -132,9 +118,6 @@ KINETOK_INLINE I32x16 BitsOf(F32x16 a) {
 }
 KINETOK_INLINE F32x16 FromBits(I32x16 a) {
   return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)};
-}
-KINETOK_INLINE I32x16 ToInt(F32x16 a) {
-  return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)};
 }
 KINETOK_INLINE F32x16 ToFloat(I32x16 a) {
   return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};

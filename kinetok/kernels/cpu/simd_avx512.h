@@ -61,9 +61,6 @@ KINETOK_INLINE F32x16 Max(F32x16 a, F32x16 b) {
 KINETOK_INLINE F32x16 Min(F32x16 a, F32x16 b) {
   return {_mm512_min_ps(a.v, b.v)};
 }
-KINETOK_INLINE F32x16 RoundNearest(F32x16 a) {  // half to even
-  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-}
 KINETOK_INLINE Mask16 Less(F32x16 a, F32x16 b) {
   return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)};
 }
@@ -73,14 +70,8 @@ KINETOK_INLINE Mask16 LessEqual(F32x16 a, F32x16 b) {
 KINETOK_INLINE Mask16 Equal(F32x16 a, F32x16 b) {
   return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)};
 }
-KINETOK_INLINE Mask16 IsNan(F32x16 a) {
-  return {_mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q)};
-}
 KINETOK_INLINE F32x16 Select(Mask16 m, F32x16 yes, F32x16 no) {
   return {_mm512_mask_blend_ps(m.m, no.v, yes.v)};
-}
-KINETOK_INLINE bool Any(Mask16 m) {
-  return m.m != 0;
 }
 
 KINETOK_INLINE I32x16 SetI(int32_t x) {
@@ -88,9 +79,6 @@ KINETOK_INLINE I32x16 SetI(int32_t x) {
 }
 KINETOK_INLINE I32x16 LoadI(const int32_t* p) {
   return {_mm512_loadu_si512(p)};
-}
-KINETOK_INLINE void StoreI(int32_t* p, I32x16 a) {
-  _mm512_storeu_si512(p, a.v);
 }
 KINETOK_INLINE I32x16 AddI(I32x16 a, I32x16 b) {
   return {_mm512_add_epi32(a.v, b.v)};
@@ -124,9 +112,6 @@ KINETOK_INLINE I32x16 BitsOf(F32x16 a) {
 KINETOK_INLINE F32x16 FromBits(I32x16 a) {
   return {_mm512_castsi512_ps(a.v)};
 }
-KINETOK_INLINE I32x16 ToInt(F32x16 a) {
-  return {_mm512_cvtps_epi32(a.v)};
-}  // round to nearest even, |a| < 2^31
 KINETOK_INLINE F32x16 ToFloat(I32x16 a) {
   return {_mm512_cvtepi32_ps(a.v)};
 }

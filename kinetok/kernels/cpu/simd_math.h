@@ -60,28 +60,9 @@ KINETOK_INLINE F32x16 Log(F32x16 x) {
   return Select(LessEqual(Zero(), x), y, Set(__builtin_nanf("")));
 }
 
-// 1 / (1 + e^-x) within 3 ulp; 0 and 1 at the infinities.
-KINETOK_INLINE F32x16 Sigmoid(F32x16 x) {
-  return Div(Set(1.0f), Add(Set(1.0f), Exp(Neg(x))));
-}
-
 // The sign of `sign` on the magnitude of `a`.
 KINETOK_INLINE F32x16 CopySign(F32x16 a, F32x16 sign) {
   return FromBits(Or(And(BitsOf(a), SetI(INT32_MAX)), And(BitsOf(sign), SetI(INT32_MIN))));
-}
-
-// tanh x within 2 ulp: an odd polynomial below 0.65, 1 - 2 / (e^2|x| + 1) above.
-KINETOK_INLINE F32x16 Tanh(F32x16 x) {
-  const F32x16 t = Abs(x), s = Mul(x, x);
-  F32x16 p = Set(0x1.0df3f2p-9f);
-  p = Fma(p, s, Set(-0x1.08f31cp-7f));
-  p = Fma(p, s, Set(0x1.62eee4p-6f));
-  p = Fma(p, s, Set(-0x1.b9e042p-5f));
-  p = Fma(p, s, Set(0x1.11101ep-3f));
-  p = Fma(p, s, Set(-0x1.555552p-2f));
-  const F32x16 small = Fma(Mul(p, s), x, x);
-  const F32x16 large = Sub(Set(1.0f), Div(Set(2.0f), Add(Exp(Add(t, t)), Set(1.0f))));
-  return CopySign(Select(Less(t, Set(0.65f)), small, large), x);  // -0 stays -0
 }
 
 // erf x within 2 ulp: an odd polynomial below 0.92, 1 - e^-R(|x|) above, where R fits -log erfc.

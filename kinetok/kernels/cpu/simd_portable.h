@@ -81,10 +81,6 @@ KINETOK_INLINE F32x16 Min(const F32x16& a, const F32x16& b) {
   F32x16 r;
   KINETOK_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]);
 }
-KINETOK_INLINE F32x16 RoundNearest(const F32x16& a) {
-  F32x16 r;
-  KINETOK_LANES(__builtin_nearbyintf(a.v[i]));
-}
 KINETOK_INLINE Mask16 Less(const F32x16& a, const F32x16& b) {
   Mask16 r;
   for (int i = 0; i < 16; ++i) r.m[i] = a.v[i] < b.v[i];
@@ -100,19 +96,9 @@ KINETOK_INLINE Mask16 Equal(const F32x16& a, const F32x16& b) {
   for (int i = 0; i < 16; ++i) r.m[i] = a.v[i] == b.v[i];
   return r;
 }
-KINETOK_INLINE Mask16 IsNan(const F32x16& a) {
-  Mask16 r;
-  for (int i = 0; i < 16; ++i) r.m[i] = __builtin_isnan(a.v[i]);
-  return r;
-}
 KINETOK_INLINE F32x16 Select(const Mask16& m, const F32x16& yes, const F32x16& no) {
   F32x16 r;
   KINETOK_LANES(m.m[i] ? yes.v[i] : no.v[i]);
-}
-KINETOK_INLINE bool Any(const Mask16& m) {
-  for (int i = 0; i < 16; ++i)
-    if (m.m[i]) return true;
-  return false;
 }
 
 KINETOK_INLINE int32_t WrapI(uint32_t x) {
@@ -129,9 +115,6 @@ KINETOK_INLINE I32x16 LoadI(const int32_t* p) {
   I32x16 r;
   std::memcpy(r.v, p, sizeof r.v);
   return r;
-}
-KINETOK_INLINE void StoreI(int32_t* p, const I32x16& a) {
-  std::memcpy(p, a.v, sizeof a.v);
 }
 KINETOK_INLINE I32x16 AddI(const I32x16& a, const I32x16& b) {
   I32x16 r;
@@ -176,10 +159,6 @@ KINETOK_INLINE F32x16 FromBits(const I32x16& a) {
   F32x16 r;
   std::memcpy(r.v, a.v, sizeof r.v);
   return r;
-}
-KINETOK_INLINE I32x16 ToInt(const F32x16& a) {
-  I32x16 r;
-  KINETOK_LANES(static_cast<int32_t>(__builtin_nearbyintf(a.v[i])));
 }
 KINETOK_INLINE F32x16 ToFloat(const I32x16& a) {
   F32x16 r;

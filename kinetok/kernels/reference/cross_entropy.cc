@@ -18,4 +18,13 @@ double CrossEntropy(const std::vector<double>& logits, int64_t label) {
   return label < 0 ? 0 : -LogSoftmax(logits)[label];
 }
 
+std::vector<double> CrossEntropyBackward(double weight, const std::vector<double>& logits, int64_t label) {
+  std::vector<double> gradient(logits.size());
+  if (label < 0) return gradient;
+  const std::vector<double> log_p = LogSoftmax(logits);
+  for (size_t c = 0; c < logits.size(); ++c) gradient[c] = weight * std::exp(log_p[c]);
+  gradient[label] -= weight;
+  return gradient;
+}
+
 }  // namespace kinetok::reference

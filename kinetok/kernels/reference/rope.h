@@ -6,7 +6,7 @@
 
 namespace kinetok::reference {
 
-// One head of one row: x [head_dim] rotated to `position`.
-std::vector<double> Rope(const std::vector<double>& x, int64_t position, double theta);
+// One head of one row: x [head_dim] rotated to `position`, or back from it: the backward pass.
+std::vector<double> Rope(const std::vector<double>& x, int64_t position, double theta, bool inverse = false);
 
 }  // namespace kinetok::reference
