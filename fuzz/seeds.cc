@@ -7,7 +7,9 @@
 #include "kinetok/base/file.h"
 #include "kinetok/io/safetensors_cases.h"
 #include "kinetok/model/config.h"
+#include "kinetok/model/config_cases.h"
 #include "kinetok/model/presets.h"
+#include "kinetok/text/tokenizer_json_cases.h"
 #include "kinetok/text/tokenizer_trainer.h"
 
 namespace {
@@ -42,12 +44,11 @@ void WriteConfigSeeds(const fs::path& dir) {
       }
     }
   }
+  int number = 0;
+  for (const auto& c : kinetok::FaultyConfigs()) {
+    kinetok::WriteFileAtomically(dir / ("faulty_" + std::to_string(number++)), c.text);
+  }
   const std::pair<const char*, const char*> others[] = {
-      {"empty", ""},
-      {"array", "[]"},
-      {"not_utf8", "{\"model_type\":\"\xff\"}"},
-      {"bert", R"({"model_type":"bert"})"},
-      {"quantized", R"({"model_type":"llama","quantization_config":{"bits":4}})"},
       {"rope_parameters", R"({"model_type":"llama","vocab_size":50,"hidden_size":16,"num_hidden_layers":1,)"
                           R"("num_attention_heads":2,"intermediate_size":32,"eos_token_id":[1,2],)"
                           R"("rope_parameters":{"rope_type":"default","rope_theta":1234.0}})"},
@@ -82,6 +83,17 @@ void WriteTokenizerSeeds(const fs::path& dir) {
       }
     }
   }
+  int number = 0;
+  const auto write_faulty = [&](const kinetok::Json& valid, const std::vector<kinetok::Fault>& faults) {
+    for (const kinetok::Fault& fault : faults) {
+      kinetok::Json json = valid;
+      json[kinetok::Json::json_pointer(fault.pointer)] = fault.value;
+      kinetok::WriteFileAtomically(dir / ("faulty_" + std::to_string(number++)), json.dump());
+    }
+  };
+  write_faulty(kinetok::ValidBpe(), kinetok::UnsupportedBpe());
+  write_faulty(kinetok::ValidBpe(), kinetok::BrokenBpe());
+  write_faulty(kinetok::ValidChar(), kinetok::UnsupportedChar());
 }
 
 }  // namespace

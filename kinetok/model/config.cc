@@ -5,6 +5,7 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
+#include "kinetok/kernels/attention.h"
 
 namespace kinetok {
 namespace {
@@ -176,6 +177,10 @@ void ModelConfig::Check(std::string_view source) const {
   for (const auto& [field, p] :
        {std::pair{"embd_pdrop", embd_pdrop}, {"attn_pdrop", attn_pdrop}, {"resid_pdrop", resid_pdrop}}) {
     if (!(p >= 0 && p < 1)) Fail("{}: {} is {}, expected at least 0 and below 1 (dropout)", source, field, p);
+  }
+  if (attn_pdrop > 0 && (max_position_embeddings > kDropoutKeys || num_attention_heads > kDropoutHeads)) {
+    Fail("{}: attn_pdrop is {}, expected 0 with more than {} positions or {} heads", source, attn_pdrop, kDropoutKeys,
+         kDropoutHeads);
   }
   if (position == Position::kRope && head_dim % 2 != 0) {
     Fail("{}: head_dim is {}, expected an even number (rotary positions)", source, head_dim);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kinetok/base/error.h"
+#include "kinetok/model/config_cases.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/presets.h"
 #include "kinetok/model/test_models.h"
@@ -20,13 +21,6 @@ std::string ErrorOf(const std::string& text) {
     return e.what();
   }
   return "no error";
-}
-
-const char kGpt2[] = R"({"model_type": "gpt2", "vocab_size": 50, "n_embd": 12, "n_layer": 2, "n_head": 3,
-                         "n_positions": 16)";
-
-std::string Gpt2With(const std::string& more) {
-  return std::string(kGpt2) + more + "}";
 }
 
 TEST(ModelConfigTest, ReadsGpt2WithItsDefaults) {
@@ -64,26 +58,7 @@ TEST(ModelConfigTest, ReadsBothSpellingsOfRopeTheta) {
 }
 
 TEST(ModelConfigTest, NamesTheFieldThatIsMissingWrongOrUnsupported) {
-  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt2", "n_embd": 12})"), HasSubstr("\"vocab_size\" is missing"));
-  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt2", "vocab_size": null})"), HasSubstr("\"vocab_size\" is null"));
-  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt2", "vocab_size": "many"})"), HasSubstr("\"many\""));
-  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt2", "vocab_size": -5})"), HasSubstr("-5"));
-  EXPECT_THAT(ErrorOf(R"({"model_type": "mamba"})"), HasSubstr("mamba"));
-  EXPECT_THAT(ErrorOf("[1, 2]"), HasSubstr("expected a JSON object"));
-  EXPECT_THAT(ErrorOf("{\"model_type\": \"gpt2\""), HasSubstr("not valid JSON"));
-  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "activation_function": "relu")")), HasSubstr("relu"));
-  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "add_cross_attention": true)")), HasSubstr("add_cross_attention"));
-  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "quantization_config": {"bits": 4})")), HasSubstr("quantization_config"));
-  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "eos_token_id": -1)")), HasSubstr("eos_token_id"));
-  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "eos_token_id": [3, "x"])")), HasSubstr("eos_token_id"));
-  for (const char* field : {"\"sliding_window\": 128", "\"partial_rotary_factor\": 0.5", "\"num_local_experts\": 8"}) {
-    const std::string name = std::string(field).substr(0, std::string(field).find(':'));
-    EXPECT_THAT(ErrorOf(Gpt2With(std::string(", ") + field)), HasSubstr(name));
-  }
-  EXPECT_THAT(ErrorOf(Gpt2With(R"(, "resid_pdrop": 1.5)")), HasSubstr("resid_pdrop"));
-  std::string odd_heads = Gpt2With("");
-  odd_heads.replace(odd_heads.find("\"n_head\": 3"), 11, "\"n_head\": 5");
-  EXPECT_THAT(ErrorOf(odd_heads), HasSubstr("n_head"));
+  for (const ConfigCase& c : FaultyConfigs()) EXPECT_THAT(ErrorOf(c.text), HasSubstr(c.error)) << c.text;
 }
 
 TEST(ModelConfigTest, LeavesOutSpecialTokensThatTheVocabularyLacks) {
@@ -108,6 +83,11 @@ TEST(ModelConfigTest, ChecksWhatACheckpointCannotHold) {
   EXPECT_EQ(error([](ModelConfig&) {}), "no error");
   EXPECT_THAT(error([](ModelConfig& c) { c.num_key_value_heads = 2; }), HasSubstr("num_key_value_heads is 2"));
   EXPECT_THAT(error([](ModelConfig& c) { c.resid_pdrop = 1.5; }), HasSubstr("resid_pdrop is 1.5"));
+  EXPECT_THAT(error([](ModelConfig& c) {
+                c.attn_pdrop = 0.1;
+                c.max_position_embeddings = (1 << 20) + 1;
+              }),
+              HasSubstr("attn_pdrop is 0.1"));
   EXPECT_THAT(error([](ModelConfig& c) { c.embd_pdrop = -0.5; }), HasSubstr("embd_pdrop is -0.5"));
 }
 

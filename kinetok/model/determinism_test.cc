@@ -1,7 +1,7 @@
 // The house's signature: the raw bits of a sequence's logits depend on its tokens and the model alone.
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <bit>
 
 #include "kinetok/base/error.h"
 #include "kinetok/model/model.h"
@@ -42,10 +42,10 @@ std::vector<Logits> RunPrompts(Context& context, const Model& model, const std::
   return out;
 }
 
-::testing::AssertionResult SameBits(const Logits& a, const Logits& b) {
+::testing::AssertionResult SameLogits(const Logits& a, const Logits& b) {
   if (a.size() != b.size()) return ::testing::AssertionFailure() << a.size() << " against " << b.size() << " logits";
   for (size_t i = 0; i < a.size(); ++i) {
-    if (std::memcmp(&a[i], &b[i], 4) != 0) {
+    if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i])) {
       return ::testing::AssertionFailure() << "logit " << i << ": " << a[i] << " against " << b[i];
     }
   }
@@ -66,19 +66,20 @@ class DeterminismTest : public ::testing::TestWithParam<int> {
 };
 
 TEST_P(DeterminismTest, AnyNumberOfThreadsGivesTheSameBits) {
-  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
     Context one(1, BestIsa());
     const auto want = RunPrompts(one, *Make(one, dtype), {Prompt(150)}, 150);
     for (int threads = 2; threads <= 4; ++threads) {
       Context many(threads, BestIsa());
       const auto model = Make(many, dtype);
-      many.pool().ResetWorkersUsed();
-      EXPECT_TRUE(SameBits(RunPrompts(many, *model, {Prompt(150)}, 150)[0], want[0])) << threads << " threads";
-      // A run may be over before a second worker wakes on a busy machine; not all of many.
-      for (int again = 0; again < 1000 && many.pool().WorkersUsed() < 2; ++again) {
-        RunPrompts(many, *model, {Prompt(150)}, 150);
+      for (const size_t chunk : {150, 1}) {
+        const auto run = [&] { return RunPrompts(many, *model, {Prompt(150)}, chunk); };
+        many.pool().ResetWorkersUsed();
+        EXPECT_TRUE(SameLogits(run()[0], want[0])) << threads << " threads, " << DTypeName(dtype) << ", " << chunk;
+        // A run may be over before a second worker wakes on a busy machine; not all of many.
+        for (int again = 0; again < 1000 && many.pool().WorkersUsed() < 2; ++again) run();
+        EXPECT_GE(many.pool().WorkersUsed(), 2) << threads << " threads, chunks of " << chunk;
       }
-      EXPECT_GE(many.pool().WorkersUsed(), 2);
     }
   }
 }
@@ -88,7 +89,7 @@ TEST_P(DeterminismTest, APromptInOneGoInPiecesOrTokenByTokenGivesTheSameBits) {
   const auto model = Make(context);
   const auto whole = RunPrompts(context, *model, {Prompt(140)}, 140);
   for (const size_t chunk : {1, 7, 64, 65}) {
-    EXPECT_TRUE(SameBits(RunPrompts(context, *model, {Prompt(140)}, chunk)[0], whole[0])) << "chunks of " << chunk;
+    EXPECT_TRUE(SameLogits(RunPrompts(context, *model, {Prompt(140)}, chunk)[0], whole[0])) << "chunks of " << chunk;
   }
 }
 
@@ -102,19 +103,30 @@ TEST_P(DeterminismTest, CachedAndRecomputedLogitsAreTheSameBits) {
     const auto fresh = RunPrompts(context, *model, {{prompt.begin(), prompt.begin() + static_cast<long>(n)}}, n);
     const Logits last(fresh[0].end() - vocab, fresh[0].end());
     const auto at = cached[0].begin() + static_cast<long>(n - 1) * vocab;
-    EXPECT_TRUE(SameBits(last, Logits(at, at + vocab))) << n << " tokens";
+    EXPECT_TRUE(SameLogits(last, Logits(at, at + vocab))) << n << " tokens";
   }
 }
 
 TEST_P(DeterminismTest, ASequenceAloneAndInBatchesOfMixedLengthsGivesTheSameBits) {
+  const int64_t lengths[] = {90, 3, 65, 129, 1, 64, 33, 70};
   Context context(3, BestIsa());
-  const auto model = Make(context);
-  const auto alone = RunPrompts(context, *model, {Prompt(90)}, 90);
-  for (const size_t batch : {2, 3, 5, 8}) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    const auto model = Make(context, dtype);
     std::vector<std::vector<int32_t>> prompts;
-    for (size_t i = 0; i < batch; ++i) prompts.push_back(Prompt(3 + 24 * static_cast<int64_t>(i), 10 + i));
-    prompts[batch / 2] = Prompt(90);
-    EXPECT_TRUE(SameBits(RunPrompts(context, *model, prompts, 33)[batch / 2], alone[0])) << "batch of " << batch;
+    std::vector<Logits> alone;
+    for (const int64_t n : lengths) {
+      prompts.push_back(Prompt(n, 10 + prompts.size()));
+      alone.push_back(RunPrompts(context, *model, {prompts.back()}, n)[0]);
+    }
+    for (size_t batch = 2; batch <= 8; ++batch) {
+      for (const size_t chunk : {1, 33}) {  // 1: steps of at most 8 rows, as when sequences are decoded together
+        const auto together = RunPrompts(context, *model, {prompts.begin(), prompts.begin() + batch}, chunk);
+        for (size_t i = 0; i < batch; ++i) {
+          EXPECT_TRUE(SameLogits(together[i], alone[i]))
+              << "sequence " << i << " of " << batch << ", chunks of " << chunk << ", " << DTypeName(dtype);
+        }
+      }
+    }
   }
 }
 
@@ -125,8 +137,8 @@ TEST_P(DeterminismTest, EveryInstructionSetGivesTheSameBits) {
     for (const Isa isa : SupportedIsas()) {
       Context context(2, isa);
       const auto got = RunPrompts(context, *Make(context, dtype), {Prompt(70), Prompt(9, 2)}, 40);
-      EXPECT_TRUE(SameBits(got[0], want[0])) << IsaName(isa);
-      EXPECT_TRUE(SameBits(got[1], want[1])) << IsaName(isa);
+      EXPECT_TRUE(SameLogits(got[0], want[0])) << IsaName(isa);
+      EXPECT_TRUE(SameLogits(got[1], want[1])) << IsaName(isa);
     }
   }
 }
@@ -140,6 +152,7 @@ TEST_P(DeterminismTest, ForkedAndTruncatedSequencesContinueWithTheSameBits) {
   Workspace workspace;
   const int a = cache.NewSequence();
   std::vector<BatchRow> rows;
+  rows.reserve(90);
   for (int i = 0; i < 90; ++i) rows.push_back({prompt[i], a, false});
   model->Forward(context, rows, cache, workspace);
   const int b = cache.Fork(a);
@@ -150,7 +163,7 @@ TEST_P(DeterminismTest, ForkedAndTruncatedSequencesContinueWithTheSameBits) {
   for (int i = 80; i < 100; ++i) rows.push_back({prompt[i], b, true});
   const Rows<const float> logits = model->Forward(context, rows, cache, workspace);
   const Logits got(logits.data, logits.data + 20 * logits.width);
-  EXPECT_TRUE(SameBits(got, Logits(want[0].begin() + 80 * logits.width, want[0].end())));
+  EXPECT_TRUE(SameLogits(got, Logits(want[0].begin() + 80 * logits.width, want[0].end())));
 }
 
 TEST_P(DeterminismTest, AFaultyRowIsRefusedAndNothingIsAppended) {

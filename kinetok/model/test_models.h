@@ -1,12 +1,16 @@
-// Small models for tests: odd widths, grouped heads, every branch of the configuration.
+// Small models for tests (odd widths, grouped heads, every branch of the configuration), and batches to train them on.
 #pragma once
 
+#include <cstring>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kinetok/base/random.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/presets.h"
+#include "kinetok/model/training_pass.h"
 
 namespace kinetok {
 
@@ -46,6 +50,24 @@ inline std::vector<NamedConfig> TestConfigs() {
   return {{"gpt2", gpt2}, {"gpt2_plain", plain}, {"gpt2_banded", banded}, {"llama", llama}, {"llama_bias", llama_bias}};
 }
 
+// Wide enough that with 257 rows every kernel of a training pass has work for several threads. What takes the most:
+//   weights of norms, embeddings   pieces of 16384 / (64 rows) + 1 blocks of 64 columns: 257 rows give 1, 192 columns 3
+//   Add                            pieces of 32768 elements: 170 rows of 192
+//   keys' Rope                     pieces of 16384 elements: 256 rows of 2 heads of 32
+//   WriteKv                        pieces of 16384 / (2 * 64 * 32) + 1 = 5 heads of 64 rows: 257 rows of 2 heads have
+//   10 biases of linear layers        pieces of 256 columns: the fused q, k, v have 576 and 320 rows a page apart,
+//   copied      pieces of 32 rows where intermediate_size is a multiple of 1024
+inline std::vector<NamedConfig> WideConfigs() {
+  std::vector<NamedConfig> configs = TestConfigs();
+  ModelConfig gpt2 = configs[0].config, llama = configs[3].config;
+  for (ModelConfig* c : {&gpt2, &llama}) {
+    c->hidden_size = 192;
+    c->head_dim = 32;
+    c->intermediate_size = 1024;
+  }
+  return {{"wide_gpt2", gpt2}, {"wide_llama", llama}};
+}
+
 // Every parameter drawn, biases and norms included: uniform, matrices in +-0.15, norms in 1 +- 0.3, biases in +-0.2.
 inline std::vector<float> DrawParameters(const ParameterList& list, uint64_t seed) {
   std::vector<float> flat(list.elements, 0.0f);
@@ -67,6 +89,65 @@ inline std::vector<int32_t> DrawTokens(int64_t count, int64_t vocab, uint64_t se
     tokens.push_back(static_cast<int32_t>(UniformBelow(RandomBits(seed, RandomStream::kTest, 77, i), vocab)));
   }
   return tokens;
+}
+
+// A ragged batch with some rows that carry no loss.
+struct RaggedBatch {
+  RaggedBatch(const ModelConfig& config, std::vector<int32_t> sequence_lengths, uint64_t seed)
+      : lengths(std::move(sequence_lengths)) {
+    const int64_t rows = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+    tokens = DrawTokens(rows, config.vocab_size, seed);
+    labels = DrawTokens(rows, config.vocab_size, seed + 1);
+    for (int64_t i = 0; i < rows; i += 5) labels[i] = -1;
+    for (int64_t i = 0; i < rows; ++i) weights.push_back(labels[i] < 0 ? 0.0f : 0.02f);
+    for (size_t s = 0; s < lengths.size(); ++s) keys.push_back(100 + s);
+  }
+  TrainingBatch View() const { return {tokens, labels, weights, lengths, keys}; }
+  // The sequences [first, last) alone.
+  RaggedBatch Part(size_t first, size_t last) const {
+    RaggedBatch out = *this;
+    const auto begin = std::accumulate(lengths.begin(), lengths.begin() + static_cast<long>(first), 0L);
+    const auto end = std::accumulate(lengths.begin(), lengths.begin() + static_cast<long>(last), 0L);
+    const auto cut = [&](auto& v) { v = {v.begin() + begin, v.begin() + end}; };
+    cut(out.tokens);
+    cut(out.labels);
+    cut(out.weights);
+    out.lengths = {lengths.begin() + static_cast<long>(first), lengths.begin() + static_cast<long>(last)};
+    out.keys = {keys.begin() + static_cast<long>(first), keys.begin() + static_cast<long>(last)};
+    return out;
+  }
+  std::vector<int32_t> tokens, labels, lengths;
+  std::vector<float> weights;
+  std::vector<uint64_t> keys;
+};
+
+inline TrainingPassOptions TestPassOptions(const ModelConfig& config) {
+  return {.max_rows = 310, .max_sequences = 4, .max_length = config.max_position_embeddings, .dropout_seed = 9};
+}
+
+struct PassResult {
+  std::vector<float> losses, gradients;
+};
+
+// One optimizer step's gradient: every batch, then Finish.
+inline PassResult RunTrainingStep(Context& context, TrainingPass& pass, const ParameterList& list,
+                                  std::span<const float> flat, const std::vector<RaggedBatch>& batches) {
+  PassResult out;
+  out.gradients.assign(list.elements, 0.0f);
+  for (const RaggedBatch& b : batches) {
+    std::vector<float> losses(b.tokens.size());
+    pass.ForwardBackward(context, flat, b.View(), 3, losses, out.gradients);
+    out.losses.insert(out.losses.end(), losses.begin(), losses.end());
+  }
+  pass.Finish(context, out.gradients);
+  return out;
+}
+
+inline bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * 4) == 0;
+}
+inline bool SameBits(const PassResult& a, const PassResult& b) {
+  return SameBits(a.losses, b.losses) && SameBits(a.gradients, b.gradients);
 }
 
 }  // namespace kinetok

@@ -52,7 +52,7 @@ struct TrainingPass::State {
         options(pass),
         program(Program::Compile(Undropped(model, pass), parameters, pass.backward)),
         plan(config, program, pass) {
-    KINETOK_CHECK(pass.max_rows > 0 && pass.max_sequences > 0 && pass.max_length > 0);
+    KINETOK_CHECK(pass.max_rows > 0 && pass.max_sequences > 0 && pass.max_length > 0 && pass.step_rows >= 0);
     if (config.position == Position::kRope) rope = RopeTable(pass.max_length, config.head_dim, config.rope_theta);
   }
 
@@ -181,6 +181,12 @@ void TrainingPass::State::Loss(Context& context, const TrainingBatch& batch, std
 
 void TrainingPass::State::KeepEmbeddingGradient() {
   const Rows<float> d = g.buffers[program.steps[0].out];
+  const int64_t step_rows = options.step_rows > 0 ? options.step_rows : options.max_rows;
+  if (kept_gradients.capacity() == 0) {  // the first pass; Finish keeps the capacity
+    kept_tokens.reserve(step_rows);
+    kept_positions.reserve(step_rows);
+    kept_gradients.reserve(step_rows * d.width);
+  }
   kept_tokens.insert(kept_tokens.end(), c.tokens.begin(), c.tokens.end());
   kept_positions.insert(kept_positions.end(), positions.begin(), positions.end());
   kept_gradients.insert(kept_gradients.end(), d.data, d.data + rows * d.width);

@@ -25,21 +25,26 @@ struct TrainingPassOptions {
   int64_t max_rows = 0;  // of one batch
   int64_t max_sequences = 0;
   int64_t max_length = 0;  // of one sequence
+  // Of all batches between two calls of Finish, which waits for every row's embedding gradient: [step_rows,
+  // hidden_size] f32 are reserved for them by the first backward pass. 0: max_rows. For more rows than that the reserve
+  // grows: no bit changes, but while it moves it is there twice.
+  int64_t step_rows = 0;
+  // At most this much memory holds logits at a time, or 16 rows of them where these are more: the head and its loss run
+  // over chunks of rows. No bit depends on it.
+  int64_t logits_chunk_bytes = 64 << 20;
   bool recompute = false;  // keep only the input of every layer, run the layer again in the backward pass
   bool backward = true;    // false: losses only (evaluation); the arena is then small
   bool dropout = true;     // compile the configuration's dropout in
   uint64_t dropout_seed = 0;
 };
 
-// At most this much memory holds logits at a time: the head and its loss run over chunks of rows.
-inline constexpr int64_t kLogitsChunkBytes = 64 << 20;
-
 class TrainingPass {
  public:
   TrainingPass(const ModelConfig& config, const ParameterList& list, const TrainingPassOptions& options);
   ~TrainingPass();
 
-  int64_t activation_bytes() const;  // of the arena, planned now: values, gradients of values, logits chunk
+  // Of the arena, planned now: values, gradients of values, logits chunk. Not step_rows' reserve.
+  int64_t activation_bytes() const;
 
   // losses[i] = -log p(labels[i]) (0 where there is no label).   weights, gradients: flat [list.elements]
   void Forward(Context& context, std::span<const float> weights, const TrainingBatch& batch, std::span<float> losses);

@@ -53,6 +53,7 @@ std::vector<PassEvent> Schedule(const Program& program, const TrainingPassOption
   using Kind = PassEvent::Kind;
   std::vector<PassEvent> events;
   const int steps = static_cast<int>(program.steps.size());
+  events.reserve(3 * program.steps.size() + 1);  // forward, again, backward; the loss
   for (int i = 0; i < steps; ++i) events.push_back({Kind::kForward, i});
   events.push_back({Kind::kLoss, -1});
   if (!options.backward) return events;
@@ -151,7 +152,7 @@ TrainingPlan::TrainingPlan(const ModelConfig& config, const Program& program, co
                       rows / kKeyBlock + options.max_sequences);
   const int64_t page = KvPageFloats(config.num_key_value_heads, config.head_dim);
   for (const Liveness& l : pages) kv.push_back(arena.Add(kv_pages * page, l.intervals()));
-  const int64_t most = std::max<int64_t>(16, kLogitsChunkBytes / 4 / config.vocab_size / 16 * 16);
+  const int64_t most = std::max<int64_t>(16, options.logits_chunk_bytes / 4 / config.vocab_size / 16 * 16);
   chunk_rows = RoundUp(CeilDiv(rows, CeilDiv(rows, most)), 16);
   logits = arena.Add(std::min(chunk_rows, rows) * config.vocab_size, {{loss_time, loss_time}});
   arena.Place();

@@ -55,7 +55,8 @@ ByteLevelBpe::ByteLevelBpe(Vocabulary pieces, const Merges& merges, ByteLevelOpt
   }
   if (merges.size() >= static_cast<size_t>(kNoMerge)) Fail("{}: {} merges are too many", source, merges.size());
   merges_.reserve(merges.size());
-  for (const auto& [left, right] : merges) {
+  for (const auto& merge : merges) {
+    const std::string &left = merge.first, &right = merge.second;
     const size_t rank = merges_.size();
     const auto find = [&](const std::string& piece) {
       const auto id = vocabulary().Find(piece);
