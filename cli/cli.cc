@@ -37,7 +37,7 @@ CLI::App* AddCommand(CLI::App& parent, Common& common, const CommandInfo& info, 
   CLI::App* command = parent.add_subcommand(info.name, info.summary);
   command->footer("Example:\n  " + info.example);
   command->add_option("--threads", common.threads, "Threads; default: the physical cores the process may use")
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Range(1, kMaxThreads))
       ->group("Common");
   command->add_option("--isa", common.isa, "Instruction set; the results are the same bits with each")
       ->check(CLI::IsMember({"auto", "portable", "portable-baseline", "avx2", "avx512"}))

@@ -14,6 +14,8 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
+constexpr char kLatin1[] = "ab\xff";  // not UTF-8
+
 TEST_F(CliTest, HelpShowsAnExampleForEveryCommand) {
   for (const char* command : {"", "generate", "logits", "init", "inspect", "bench", "tokenize", "tokenizer train"}) {
     const Result r = Run(std::string(command) + " --help");
@@ -69,7 +71,7 @@ TEST_F(CliTest, PromptsThatCannotBeContinuedAreErrors) {
   ExpectError("generate --model model </dev/null", 1, "prompt is empty");
   ExpectError("generate --model model --tokens ''", 1, "prompt is empty");
   ExpectError("generate --model model --prompt \"$(printf 'ab\\377')\"", 1, "byte 2");
-  WriteFileAtomically(dir_ / "latin1.txt", "ab\xff");
+  WriteFileAtomically(dir_ / "latin1.txt", kLatin1);
   ExpectError("generate --model model --prompt-file latin1.txt", 1, "latin1.txt: ");
   ExpectError("generate --model model <latin1.txt", 1, "byte 2");
   ExpectError("generate --model model --prompt \"$(printf '%0200d' 0 | tr 0 a)\"", 1, "200 tokens");
@@ -175,7 +177,8 @@ TEST_F(CliTest, TokenizeGivesIdsPiecesAndText) {
   const Result lines = Run("tokenize --model model --batch-file lines.jsonl");
   EXPECT_THAT(lines.out, MatchesRegex("\\[[0-9]+,[0-9]+\\]\n\\[[0-9]+,[0-9]+\\]\n"));
   ExpectError("tokenize --model model --text z", 1, "z");
-  ExpectError("tokenize --model model <latin1.txt", 1, "");
+  WriteFileAtomically(dir_ / "latin1.txt", kLatin1);
+  ExpectError("tokenize --model model <latin1.txt", 1, "byte 2");
   ExpectError("tokenize --text a", 2, "--model");
   ExpectError("tokenize --tokenizer nowhere.json --text a", 1, "nowhere.json");
 }
@@ -191,7 +194,8 @@ TEST_F(CliTest, TokenizerTrainWritesAFileThatTokenizeReads) {
   ExpectError("tokenizer train --data text.txt --vocab-size 10 --out x", 2, "--vocab-size is 10");
   ExpectError("tokenizer train --data text.txt --kind words --out x", 2, "--kind");
   ExpectError("tokenizer train --data nowhere.txt --out x", 1, "nowhere.txt");
-  ExpectError("tokenizer train --data latin1.txt --out x", 1, "latin1.txt");
+  WriteFileAtomically(dir_ / "latin1.txt", kLatin1);
+  ExpectError("tokenizer train --data latin1.txt --out x", 1, "byte 2");
   ExpectError("tokenizer train --out x", 2, "--data");
 }
 

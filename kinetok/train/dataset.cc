@@ -108,6 +108,37 @@ Json DescribeSources(const std::vector<fs::path>& files) {
   return sources;
 }
 
+// What a token file of these was made from.
+Json DescribeTokens(const std::vector<fs::path>& files, const Tokenizer& tokenizer, const TokeniseOptions& options) {
+  const bool lines =
+      options.separator == DocumentSeparator::kLine || options.separator == DocumentSeparator::kBlankLine;
+  if (lines && !tokenizer.eos_id()) {
+    Fail("document-separator is \"{}\", which needs a tokenizer with an end-of-text token; expected none or file",
+         DocumentSeparatorName(options.separator));
+  }
+  const std::string json = tokenizer.ToJson();
+  Sha256 hash;
+  hash.Update(std::as_bytes(std::span(json)));
+  return {{"tokenizer", hash.Hex()},
+          {"sources", DescribeSources(files)},
+          {"separator", DocumentSeparatorName(options.separator)},
+          {"parse_special", options.parse_special}};
+}
+
+std::shared_ptr<const TokenFile> FindTokens(const Json& about, const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return nullptr;
+  try {
+    auto file = std::make_shared<const TokenFile>(path);
+    Json same = file->about();
+    same.erase("sha256");
+    same.erase("id_bytes");
+    if (same == about) return file;
+  } catch (const Error&) {  // a damaged file is made again
+  }
+  return nullptr;
+}
+
 // Writes ids and keeps their hash.
 class TokenWriter {
  public:
@@ -214,7 +245,11 @@ DocumentSeparator ParseDocumentSeparator(std::string_view name) {
   Fail("document-separator is \"{}\", expected none, file, line or blank-line", name);
 }
 
-std::vector<fs::path> CollectFiles(const std::vector<fs::path>& inputs) {
+std::vector<fs::path> CollectFiles(const std::vector<fs::path>& inputs, const fs::path& skip) {
+  const auto is_skipped = [&skip](const fs::path& folder) {
+    std::error_code error;  // a `skip` that does not exist is nobody's equal
+    return !skip.empty() && fs::equivalent(folder, skip, error);
+  };
   std::vector<fs::path> out;
   for (const fs::path& input : inputs) {
     std::error_code error;
@@ -223,12 +258,16 @@ std::vector<fs::path> CollectFiles(const std::vector<fs::path>& inputs) {
       out.push_back(input);
       continue;
     }
+    if (is_skipped(input)) {
+      Fail("{}: is the run's own folder, whose files are no data; give the run another one", input.string());
+    }
     std::vector<fs::path> found;
     fs::recursive_directory_iterator it(input, error);
     for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
       const bool hidden = it->path().filename().string().starts_with('.');
-      if (hidden && it->is_directory()) it.disable_recursion_pending();
-      if (!hidden && it->is_regular_file()) found.push_back(it->path());
+      const bool folder = it->is_directory(error);
+      if (folder && (hidden || is_skipped(it->path()))) it.disable_recursion_pending();
+      if (!hidden && it->is_regular_file(error)) found.push_back(it->path());
     }
     if (error) Fail("{}: cannot be listed: {}", input.string(), error.message());
     if (found.empty()) Fail("{}: is a folder without files, expected text files", input.string());
@@ -290,38 +329,21 @@ void TokenFile::Read(int64_t first, std::span<int32_t> out) const {
   }
 }
 
+std::shared_ptr<const TokenFile> FindTokens(const std::vector<fs::path>& files, const Tokenizer& tokenizer,
+                                            const TokeniseOptions& options, const fs::path& path) {
+  return FindTokens(DescribeTokens(files, tokenizer, options), path);
+}
+
 std::shared_ptr<const TokenFile> TokeniseFiles(const std::vector<fs::path>& files, const Tokenizer& tokenizer,
                                                const TokeniseOptions& options, const fs::path& out) {
-  const bool lines =
-      options.separator == DocumentSeparator::kLine || options.separator == DocumentSeparator::kBlankLine;
-  if (lines && !tokenizer.eos_id()) {
-    Fail("document-separator is \"{}\", which needs a tokenizer with an end-of-text token; expected none or file",
-         DocumentSeparatorName(options.separator));
-  }
-  const std::string tokenizer_json = tokenizer.ToJson();
-  Sha256 hash;
-  hash.Update(std::as_bytes(std::span(tokenizer_json)));
-  Json about = {{"tokenizer", hash.Hex()},
-                {"sources", DescribeSources(files)},
-                {"separator", DocumentSeparatorName(options.separator)},
-                {"parse_special", options.parse_special}};
-  std::error_code error;
-  if (fs::exists(out, error)) {
-    try {
-      auto old = std::make_shared<const TokenFile>(out);
-      Json same = old->about();
-      same.erase("sha256");
-      same.erase("id_bytes");
-      if (same == about) return old;
-    } catch (const Error&) {  // a damaged file is made again below
-    }
-  }
+  const Json about = DescribeTokens(files, tokenizer, options);
+  if (auto old = FindTokens(about, out)) return old;
 
   int64_t total = 0, done = 0;
   for (const Json& source : about["sources"]) total += source["bytes"].get<int64_t>();
   {
     TokenWriter writer(out, tokenizer.vocab_size() <= 65536 ? 2 : 4);
-    const bool may_cut = MayCut(ParseJson(tokenizer_json, "tokenizer"));
+    const bool may_cut = MayCut(ParseJson(tokenizer.ToJson(), "tokenizer"));
     DocumentEncoder encoder(tokenizer, options, may_cut, writer);
     for (const fs::path& path : files) {
       const MappedFile file(path);

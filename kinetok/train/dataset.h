@@ -36,9 +36,11 @@ struct TokeniseOptions {
   std::function<void(int64_t done, int64_t total)> progress;  // bytes of text
 };
 
-// The files under `inputs` (files, or folders searched to the bottom, names that begin with a dot left out), each
-// argument's in sorted order. Throws Error naming a path that does not exist and a folder without files.
-std::vector<std::filesystem::path> CollectFiles(const std::vector<std::filesystem::path>& inputs);
+// The files under `inputs` (files, or folders searched to the bottom), each argument's in sorted order. Left out are
+// names that begin with a dot and the folder `skip`: a run's own files are no data. Throws Error naming a path that
+// does not exist, a folder without files, and an input that is `skip` itself.
+std::vector<std::filesystem::path> CollectFiles(const std::vector<std::filesystem::path>& inputs,
+                                                const std::filesystem::path& skip = {});
 
 // Calls fn for the text of every document of `files` in order, mapped one file at a time. Throws Error naming the file
 // and the byte where the text is not UTF-8.
@@ -68,8 +70,12 @@ class TokenFile {
   int width_ = 2;  // bytes of an id
 };
 
-// Tokenises `files` into `out`, or maps `out` when it already holds the same (by tokenizer, options, and every source's
-// path, size and time of change).
+// The token file at `path` when it holds just this (by tokenizer, options, and every source's path, size and time of
+// change); null when it is absent, damaged, or holds something else.
+std::shared_ptr<const TokenFile> FindTokens(const std::vector<std::filesystem::path>& files, const Tokenizer& tokenizer,
+                                            const TokeniseOptions& options, const std::filesystem::path& path);
+
+// FindTokens, or the files tokenised into `out`.
 std::shared_ptr<const TokenFile> TokeniseFiles(const std::vector<std::filesystem::path>& files,
                                                const Tokenizer& tokenizer, const TokeniseOptions& options,
                                                const std::filesystem::path& out);

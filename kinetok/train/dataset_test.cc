@@ -83,6 +83,19 @@ TEST(DatasetTest, FilesOfAFolderComeInSortedOrderAndEachEndsWithEos) {
   EXPECT_EQ(tokenizer->Decode(AllTokens(*tokens)), "aa<|endoftext|>bb<|endoftext|>");
 }
 
+TEST(DatasetTest, TheRunsOwnFolderIsNoData) {
+  const TemporaryFolder folder;
+  folder.Write("data/b.txt", "bb");
+  folder.Write("data/run/config.json", "{}");
+  folder.Write("data/run/data/train.tokens", "no text");
+  folder.Write("data/other/run/a.txt", "aa");
+  EXPECT_THAT(CollectFiles({folder / "data"}, folder / "data/../data/run"),
+              ElementsAre(folder / "data/b.txt", folder / "data/other/run/a.txt"));
+  EXPECT_THAT(CollectFiles({folder / "data"}, folder / "elsewhere"), ::testing::SizeIs(4));
+  EXPECT_THAT(ErrorOf([&] { CollectFiles({folder / "data/run"}, folder / "data/run"); }),
+              HasSubstr("run: is the run's own folder"));
+}
+
 TEST(DatasetTest, LinesAndBlankLinesSeparateDocuments) {
   const TemporaryFolder folder;
   const auto tokenizer = SmallBpe();

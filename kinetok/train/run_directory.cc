@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kConfig = "train_config.json";
 constexpr const char* kState = "trainer_state.safetensors";
+constexpr const char* kLog = "log.jsonl";
+constexpr const char* kStaged = ".next";  // behind the name of a file that waits for Begin
 constexpr int64_t kPieceFloats = 1 << 20;
 
 // AtomicFile's temporary names end like this; under the lock nobody writes them.
@@ -30,10 +32,36 @@ bool IsLeftover(const fs::path& file) {
                      [](char c) { return c >= '0' && c <= '9'; });
 }
 
-void RemoveLeftovers(const fs::path& dir) {
+// Removes the regular files of `dir` that `is_leftover` names; nothing when there is no `dir`.
+template <class F>
+void RemoveFiles(const fs::path& dir, F&& is_leftover) {
+  if (!fs::is_directory(dir)) return;
   for (const fs::directory_entry& entry : fs::directory_iterator(dir)) {
-    if (entry.is_regular_file() && IsLeftover(entry.path())) fs::remove(entry.path());
+    if (entry.is_regular_file() && is_leftover(entry.path())) fs::remove(entry.path());
   }
+}
+
+// The first place where two configurations differ, as "outer.inner", and what each has there.
+struct Difference {
+  std::string key, old_value, new_value;
+};
+std::optional<Difference> FirstDifference(const Json& old, const Json& now, const std::string& prefix,
+                                          std::span<const std::string> free_fields) {
+  const auto show = [](const Json& value, const std::string& key) {
+    return value.contains(key) ? Shorten(value[key]) : std::string("absent");
+  };
+  Json keys = old;
+  keys.update(now);
+  for (const auto& [key, unused] : keys.items()) {
+    if (std::ranges::find(free_fields, key) != free_fields.end()) continue;
+    const bool both = old.contains(key) && now.contains(key);
+    if (both && old[key] == now[key]) continue;
+    if (both && old[key].is_object() && now[key].is_object()) {
+      return FirstDifference(old[key], now[key], prefix + key + ".", {});
+    }
+    return Difference{prefix + key, show(old, key), show(now, key)};
+  }
+  return std::nullopt;
 }
 
 // A number of the metadata; `T` is int64_t or double.
@@ -50,28 +78,44 @@ T ReadMetadata(const SafetensorsFile& file, const std::string& key) {
   return value;
 }
 
+struct LogLine {
+  int64_t step = 0;
+  bool is_sample = false;
+};
+std::optional<LogLine> ParseLogLine(std::string_view text) {
+  try {
+    const Json json = ParseJson(text, "log");
+    const JsonObject object(json, "log");
+    return LogLine{object.Int("step", 0, INT64_MAX), object.Has("sample")};
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
-RunDirectory::RunDirectory(fs::path path, bool restart) : path_(std::move(path)) {
+RunDirectory::RunDirectory(fs::path path, bool restart) : path_(std::move(path)), restart_(restart) {
   std::error_code error;
   fs::create_directories(path_, error);
   if (error) Fail("{}: cannot be created: {}", path_.string(), error.message());
+  const fs::path lock = path_ / "lock";
+  const int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) Fail("{}: cannot be written: {}: {}", path_.string(), lock.string(), std::strerror(errno));
+  close(fd);
   try {
-    lock_.emplace(path_ / "lock");
+    lock_.emplace(lock);
   } catch (const Error& e) {
     Fail("{} is in use: {}", path_.string(), e.what());
   }
   try {
-    RemoveLeftovers(path_);
-    if (restart) {
-      for (const char* file : {kState, "log.jsonl"}) fs::remove(path_ / file);
-      SyncDirectory(path_);
-    } else if (!holds_run() && fs::exists(path_ / "model.safetensors")) {
-      Fail("{}: holds a model that is not a training run; choose another --out, or --restart to overwrite it",
-           path_.string());
-    }
+    RemoveFiles(path_, IsLeftover);
+    RemoveFiles(path_ / "data", IsLeftover);
   } catch (const fs::filesystem_error& e) {
     Fail("{}: {}", path_.string(), e.code().message());
+  }
+  if (!restart && !holds_run() && fs::exists(path_ / "model.safetensors", error)) {
+    Fail("{}: holds a model that is not a training run; choose another --out, or --restart to overwrite it",
+         path_.string());
   }
 }
 
@@ -80,33 +124,52 @@ bool RunDirectory::holds_run() const {
   return fs::exists(path_ / kConfig, error);
 }
 
-void RunDirectory::SetConfig(const OrderedJson& config, std::span<const std::string> free_fields) {
-  const fs::path file = path_ / kConfig;
-  if (holds_run() && SavedStep()) {
-    const Json old = ParseJson(ReadFile(file), file.string());
-    const JsonObject object(old, file.string());
-    const Json now = config;  // compared without the order of its keys
-    const auto is_free = [&](const std::string& key) {
-      return std::ranges::find(free_fields, key) != free_fields.end();
-    };
-    const auto show = [](const Json& value, const std::string& key) {
-      return value.contains(key) ? Shorten(value[key]) : std::string("absent");
-    };
-    Json keys = old;
-    keys.update(now);
-    for (const auto& [key, unused] : keys.items()) {
-      if (is_free(key) || (old.contains(key) && now.contains(key) && old[key] == now[key])) continue;
-      Fail("{}: {} is {} in this run, now it is {}; give the old value to resume, or --restart to start over",
-           file.string(), key, show(old, key), show(now, key));
-    }
-  }
-  WriteFileAtomically(file, config.dump(2) + "\n");
-}
-
 std::optional<int64_t> RunDirectory::SavedStep() const {
   std::error_code error;
-  if (!fs::exists(path_ / kState, error)) return std::nullopt;
+  if (restart_ || !fs::exists(path_ / kState, error)) return std::nullopt;
   return ReadMetadata<int64_t>(SafetensorsFile(path_ / kState), "step");
+}
+
+Json RunDirectory::SavedConfig() const {
+  if (!holds_run() || !SavedStep()) return nullptr;
+  const fs::path file = path_ / kConfig;
+  Json config = ParseJson(ReadFile(file), file.string());
+  const JsonObject check(config, file.string());
+  return config;
+}
+
+void RunDirectory::CheckConfig(const OrderedJson& config, std::span<const std::string> free_fields) const {
+  const Json old = SavedConfig();
+  if (old.is_null()) return;
+  const auto difference = FirstDifference(old, Json(config), "", free_fields);
+  if (!difference) return;
+  Fail("{}: {} is {} in this run, now it is {}; give the old value to resume, or --restart to start over",
+       (path_ / kConfig).string(), difference->key, difference->old_value, difference->new_value);
+}
+
+fs::path RunDirectory::Stage(const std::string& name) {
+  if (std::ranges::find(staged_, name) == staged_.end()) staged_.push_back(name);
+  return path_ / (name + kStaged);
+}
+
+void RunDirectory::Begin(const OrderedJson& config) {
+  try {
+    if (restart_) {
+      fs::remove(path_ / kState);  // first: without it nothing resumes
+      SyncDirectory(path_);
+      for (const char* file : {kLog, "model.safetensors", "config.json", "generation_config.json", "tokenizer.json",
+                               "tokenizer_config.json", "loss.png", "loss.svg"}) {
+        fs::remove(path_ / file);
+      }
+    }
+    for (const std::string& name : staged_) fs::rename(path_ / (name + kStaged), path_ / name);
+    RemoveFiles(path_ / "data", [](const fs::path& file) { return file.extension() == kStaged; });
+  } catch (const fs::filesystem_error& e) {
+    Fail("{}: {}", e.path1().string(), e.code().message());
+  }
+  restart_ = false;
+  staged_.clear();
+  WriteFileAtomically(path_ / kConfig, config.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
 }
 
 void SaveTrainerState(const fs::path& dir, const TrainerState& state) {
@@ -150,9 +213,11 @@ RunLog::RunLog(fs::path path, int64_t last_step) : path_(std::move(path)) {
       const size_t newline = text.find('\n', line);
       if (newline == std::string::npos) break;  // a killed process wrote half of it
       const std::string_view content = std::string_view(text).substr(line, newline - line);
-      const Json json = ParseJson(content, path_.string());
-      if (JsonObject(json, path_.string()).Int("step", 0, INT64_MAX) <= last_step) {
+      const std::optional<LogLine> parsed = ParseLogLine(content);
+      if (!parsed) break;
+      if (parsed->step <= last_step) {
         kept.append(content).push_back('\n');
+        if (parsed->is_sample) last_sample_ = parsed->step;
       }
       line = newline + 1;
     }
@@ -168,6 +233,7 @@ RunLog::~RunLog() {
 
 void RunLog::Append(const OrderedJson& line) {
   const std::string text = line.dump() + "\n";
+  if (line.contains("sample")) last_sample_ = line.at("step").get<int64_t>();
   size_t done = 0;
   while (done < text.size()) {
     const ssize_t n = write(fd_, text.data() + done, text.size() - done);

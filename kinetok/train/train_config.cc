@@ -10,6 +10,7 @@ namespace kinetok {
 namespace {
 
 constexpr int64_t kMaxCount = int64_t{1} << 40;
+constexpr int64_t kMaxSeed = std::numeric_limits<int64_t>::max();  // what every JSON reader keeps whole
 
 void CheckCount(const char* name, int64_t value, int64_t low, int64_t high) {
   if (value < low || value > high) Fail("{} is {}; it must be from {} to {}", name, value, low, high);
@@ -32,6 +33,11 @@ void TrainConfig::Check() const {
   CheckCount("eval_batches", eval_batches, 0, kMaxCount);
   CheckCount("sample_every", sample_every, 0, kMaxCount);
   CheckCount("log_every", log_every, 1, kMaxCount);
+  if (SequencesPerStep() > kMaxCount / block_size) {
+    Fail("batch_size is {}; with gradient-accumulation {} and block-size {} a step has more than {} tokens", batch_size,
+         gradient_accumulation, block_size, kMaxCount);
+  }
+  if (seed > static_cast<uint64_t>(kMaxSeed)) Fail("seed is {}; it must be from 0 to {} (2^63 - 1)", seed, kMaxSeed);
   ParseScheduleKind(schedule);
   CheckNumber("learning_rate", learning_rate, learning_rate > 0, "above 0");
   CheckNumber("min_learning_rate", min_learning_rate, min_learning_rate >= 0 && min_learning_rate <= learning_rate,
@@ -76,7 +82,7 @@ void ReadTrainConfig(const Json& json, std::string_view source, TrainConfig* con
     } else if constexpr (std::is_same_v<T, std::string>) {
       field = object.String(name);
     } else if constexpr (std::is_same_v<T, uint64_t>) {
-      field = static_cast<uint64_t>(object.Int(name, 0, std::numeric_limits<int64_t>::max()));
+      field = static_cast<uint64_t>(object.Int(name, 0, kMaxSeed));
     } else {
       field = object.Int(name, 0, kMaxCount);
     }

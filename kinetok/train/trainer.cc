@@ -131,28 +131,27 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
       directory_(directory),
       job_((CheckJob(job), std::move(job))),
       list_(job_.model),
-      optimizer_(list_, job_.train.optimizer),
+      optimizer_((RequireMemory(list_.elements * 16, "this training run"), list_), job_.train.optimizer),
       weights_(list_.elements * 4),
       gradients_(list_.elements * 4) {
-  OrderedJson config = TrainConfigToJson(job_.train);
-  config["model-config"] = ModelConfigToJson(job_.model, "float32");
-  // GPT-2's config.json cannot say that a model has no biases.
-  if (job_.model.model_type == "gpt2") config["bias"] = job_.model.attention_bias;
-  config["train-data"] = DescribeRange(job_.data.train);
-  config["validation-data"] = DescribeRange(job_.data.validation);
+  config_ = TrainConfigToJson(job_.train);
+  config_["model-config"] = ModelConfigToJson(job_.model, "float32");
+  config_["train-data"] = DescribeRange(job_.data.train);
+  config_["validation-data"] = DescribeRange(job_.data.validation);
   std::vector<std::string> free_fields(FreeTrainFields().begin(), FreeTrainFields().end());
   free_fields.emplace_back("validation-data");  // evaluated, never learned from
   for (const auto& [key, value] : job_.notes.items()) {
-    config[key] = value;
+    config_[key] = value;
     free_fields.push_back(key);
   }
-  directory_.SetConfig(config, free_fields);
+  directory_.CheckConfig(config_, free_fields);
 
   const TrainConfig& train = job_.train;
   pass_ = std::make_unique<TrainingPass>(job_.model, list_,
                                          TrainingPassOptions{.max_rows = train.batch_size * train.block_size,
                                                              .max_sequences = train.batch_size,
                                                              .max_length = train.block_size,
+                                                             .step_rows = train.TokensPerStep(),
                                                              .recompute = train.recompute,
                                                              .dropout_seed = train.seed});
   // Finish keeps the gradient of every embedded row of a step.
@@ -262,6 +261,11 @@ void Trainer::Save(RunLog& log, TrainingObserver& observer) {
   observer.OnCheckpoint(step_);
 }
 
+void Trainer::SampleIfDue(RunLog& log, TrainingObserver& observer) {
+  if (!IsDue(step_, job_.train.sample_every) || log.last_sample() == step_) return;
+  log.Append({{"step", step_}, {"sample", observer.Sample(step_, weights())}});
+}
+
 void Trainer::FailNotFinite(std::string_view what, double value) const {
   const std::string kept =
       saved_step_ ? fmt::format("the checkpoint of step {} in {} is kept", *saved_step_, directory_.path().string())
@@ -269,14 +273,20 @@ void Trainer::FailNotFinite(std::string_view what, double value) const {
   Fail(
       "step {}: the {} is {}, expected a finite number; {}; try a lower learning-rate, a longer warmup-steps, or "
       "grad-clip 1",
-      step_ + 1, what, value, kept);
+      step_ + 1, what, std::abs(value), kept);  // a NaN has no sign worth telling
 }
 
 TrainingResult Trainer::Run(TrainingObserver& observer, const std::atomic<bool>* stop) {
   const TrainConfig& config = job_.train;
   const Schedule schedule = config.MakeSchedule();
+  directory_.Begin(config_);
   RunLog log(directory_.path() / "log.jsonl", saved_step_.value_or(-1));
-  if (saved_step_) Publish();  // a killed process may have saved its state and not come this far
+  if (saved_step_) {  // a killed process may have saved its state and not come this far
+    Publish();
+    SampleIfDue(log, observer);
+  } else if (job_.tokenizer != nullptr) {
+    job_.tokenizer->Save(directory_.path());  // a resumed run needs the one that was made for it
+  }
 
   TrainingResult result;
   double seconds = 0;
@@ -302,11 +312,9 @@ TrainingResult Trainer::Run(TrainingObserver& observer, const std::atomic<bool>*
     }
     observer.OnStep(event);
     if (last || IsDue(step_, config.eval_every)) EvaluateAndLog(log, observer);
-    if (IsDue(step_, config.sample_every)) {
-      log.Append({{"step", step_}, {"sample", observer.Sample(step_, weights())}});
-    }
     result.interrupted = !last && stop != nullptr && stop->load();
     if (last || result.interrupted || IsDue(step_, config.save_every)) Save(log, observer);
+    if (!result.interrupted) SampleIfDue(log, observer);  // a sample that fails takes no checkpoint with it
   }
   if (!result.interrupted && !val_loss_ && evaluation_ != nullptr) val_loss_ = Evaluate();  // the run was complete
   DrawLosses(directory_.path());

@@ -60,7 +60,8 @@ class TrainingObserver {
   virtual void OnStep(const StepEvent&) {}
   virtual void OnEvaluation(int64_t /*step*/, double /*val_loss*/) {}
   virtual void OnCheckpoint(int64_t /*step*/) {}
-  // Text written by the model with these weights, every sample_every steps; it goes to the log.
+  // Text written by the model with these weights, every sample_every steps; it goes to the log. A checkpoint that is
+  // due at the same step is written before; a resumed run makes the sample that its last checkpoint lacks.
   virtual std::string Sample(int64_t /*step*/, std::span<const float> /*weights*/) { return {}; }
 };
 
@@ -74,8 +75,9 @@ struct TrainingResult {
 
 class Trainer {
  public:
-  // Checks the data, reads the saved state when `directory` has one, plans the memory and takes it. Throws Error when
-  // a field or the data does not fit, when the run in the directory was made otherwise, and when memory is short.
+  // Checks the data, reads the saved state when `directory` has one, plans the memory and takes it, and writes nothing.
+  // Throws Error when a field or the data does not fit, when the run in the directory was made otherwise, and when
+  // memory is short.
   Trainer(Context& context, RunDirectory& directory, TrainingJob job);
 
   const RunPlan& plan() const { return plan_; }
@@ -92,6 +94,7 @@ class Trainer {
   double TrainStep(double learning_rate, double* norm);
   void EvaluateAndLog(RunLog& log, TrainingObserver& observer);
   void Save(RunLog& log, TrainingObserver& observer);
+  void SampleIfDue(RunLog& log, TrainingObserver& observer);
   void Publish() const;
   [[noreturn]] void FailNotFinite(std::string_view what, double value) const;
   TrainerState State();
@@ -99,6 +102,7 @@ class Trainer {
   Context& context_;
   RunDirectory& directory_;
   TrainingJob job_;
+  OrderedJson config_;  // train_config.json
   ParameterList list_;
   Optimizer optimizer_;
   Buffer weights_, gradients_;

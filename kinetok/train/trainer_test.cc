@@ -6,7 +6,9 @@
 
 #include <cmath>
 #include <csignal>
+#include <map>
 
+#include "kinetok/io/safetensors.h"
 #include "kinetok/model/checkpoint.h"
 #include "kinetok/model/model.h"
 #include "kinetok/train/trainer_test_run.h"
@@ -148,6 +150,136 @@ TEST(TrainerTest, TheValidationLossIsTheMeanOverConsecutiveBlocks) {
   EXPECT_NEAR(trainer.Evaluate(), sum / static_cast<double>(data.size - 1), 1e-5);
 }
 
+// Every file of a folder, by its path in it.
+std::map<std::string, std::string> Files(const fs::path& dir) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(dir)) {
+    if (entry.is_regular_file()) files[fs::relative(entry.path(), dir).string()] = ReadFile(entry.path());
+  }
+  return files;
+}
+
+TEST(TrainerTest, ARestartThatCannotBeginLeavesTheOldRunAsItWas) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  StopAfter observer(5);
+  run.Run(folder / "out", 1, &observer, &observer.stop);
+  const auto before = Files(folder / "out");
+  const auto restart = [&] { run.Run(folder / "out", 1, nullptr, nullptr, /*restart=*/true); };
+
+  TinyRun other(folder);
+  run.train().block_size = 25;
+  EXPECT_THAT(ErrorOf(restart), HasSubstr("block_size is 25"));
+  run.train().block_size = 20;
+  run.job().data.train.size = 3;
+  EXPECT_THAT(ErrorOf(restart), HasSubstr("training data"));
+  run.job().data = other.job().data;
+  run.job().model.hidden_size = 1 << 20;
+  run.job().model.head_dim = 256;
+  run.job().model.intermediate_size = 1 << 20;
+  run.job().model.num_attention_heads = run.job().model.num_key_value_heads = 4096;
+  EXPECT_THAT(ErrorOf(restart), HasSubstr("this training run needs"));
+  EXPECT_EQ(Files(folder / "out"), before);
+
+  other.Run(folder / "out");
+  other.Run(folder / "whole");
+  EXPECT_EQ(State(folder / "out"), State(folder / "whole"));
+}
+
+TEST(TrainerTest, ARestartRemovesThePreviousRunWhenItBegins) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.Run(folder / "out");
+  folder.Write("out/data/train.tokens", "old");
+  {
+    RunDirectory directory(folder / "out", /*restart=*/true);
+    EXPECT_EQ(directory.SavedStep(), std::nullopt);
+    EXPECT_TRUE(directory.SavedConfig().is_null());
+    folder.Write("out/data/validation.tokens.next", "stale");
+    WriteFileAtomically(directory.Stage("data/train.tokens"), "new");
+    EXPECT_TRUE(fs::exists(folder / "out/trainer_state.safetensors"));
+    directory.Begin({{"seed", 1}});
+    EXPECT_THAT(Files(folder / "out"),
+                ::testing::UnorderedElementsAre(::testing::Pair("lock", ""),
+                                                ::testing::Pair("train_config.json", "{\n  \"seed\": 1\n}\n"),
+                                                ::testing::Pair("data/train.tokens", "new")));
+  }
+  EXPECT_EQ(RunDirectory(folder / "out", false).SavedStep(), std::nullopt);
+}
+
+TEST(TrainerTest, LeftoversOfAKilledProcessAreRemovedInTheDataToo) {
+  const TemporaryFolder folder;
+  folder.Write("out/model.safetensors.tmp123", "half");
+  folder.Write("out/data/train.tokens.tmp77", "half");
+  folder.Write("out/data/mine.tmp", "kept");
+  const RunDirectory directory(folder / "out", false);
+  EXPECT_THAT(Files(folder / "out"),
+              ::testing::UnorderedElementsAre(::testing::Key("lock"), ::testing::Key("data/mine.tmp")));
+}
+
+TEST(TrainerTest, ADirectoryThatCannotBeWrittenIsNotCalledInUse) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "out/lock");  // cannot be opened as a file, by anybody
+  EXPECT_THAT(ErrorOf([&] { RunDirectory(folder / "out", false); }),
+              AllOf(HasSubstr("out: cannot be written: "), HasSubstr("lock: "), ::testing::Not(HasSubstr("in use"))));
+  folder.Write("file", "");
+  EXPECT_THAT(ErrorOf([&] { RunDirectory(folder / "file/out", false); }), HasSubstr("out: cannot be created: "));
+}
+
+TEST(TrainerTest, ALogIsCutAtALineThatAPowerCutDestroyed) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.Run(folder / "whole");
+  for (const std::string& damage : {std::string("{\"step\":6,\"lo\n"), std::string(40, '\0') + "\n", std::string("7\n"),
+                                    std::string("{\"step\":\"six\"}\n")}) {
+    StopAfter observer(5);
+    run.Run(folder / "cut", 1, &observer, &observer.stop, /*restart=*/true);
+    const std::string log = ReadFile(folder / "cut/log.jsonl");
+    WriteFileAtomically(folder / "cut/log.jsonl", log + damage + "{\"step\": 2, \"loss\": 0}\n");
+    run.Run(folder / "cut");
+    EXPECT_EQ(LogLines(folder / "cut"), LogLines(folder / "whole"));
+  }
+}
+
+// Tells what is saved when a sample is made, and fails at a step.
+class Sampler : public TrainingObserver {
+ public:
+  Sampler(fs::path dir, int64_t fail_at) : dir_(std::move(dir)), fail_at_(fail_at) {}
+  std::string Sample(int64_t step, std::span<const float>) override {
+    if (step == fail_at_) Fail("no sample");
+    const bool saved = fs::exists(dir_ / "trainer_state.safetensors");
+    const int64_t saved_step = saved ? ReadMetadataStep() : -1;
+    return fmt::format("step {}, saved {}", step, saved_step);
+  }
+
+ private:
+  int64_t ReadMetadataStep() const {
+    return std::stoll(SafetensorsFile(dir_ / "trainer_state.safetensors").metadata().at("step"));
+  }
+  fs::path dir_;
+  int64_t fail_at_;
+};
+
+TEST(TrainerTest, ACheckpointIsWrittenBeforeASampleOfTheSameStepAndTheSampleIsMadeUpFor) {
+  const TemporaryFolder folder;
+  TinyRun run(folder);
+  run.train().save_every = 4;
+  run.train().sample_every = 2;
+  Sampler sampler(folder / "whole", -1);
+  run.Run(folder / "whole", 1, &sampler);
+  const std::vector<std::string> lines = LogLines(folder / "whole");
+  for (const char* expected : {"step 4, saved 4", "step 6, saved 4", "step 12, saved 12"}) {
+    EXPECT_THAT(lines, ::testing::Contains(HasSubstr(expected)));
+  }
+  Sampler failing(folder / "out", 8);
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out", 1, &failing); }), HasSubstr("no sample"));
+  EXPECT_EQ(RunDirectory(folder / "out", false).SavedStep(), 8);
+  Sampler again(folder / "out", -1);
+  run.Run(folder / "out", 1, &again);
+  EXPECT_EQ(LogLines(folder / "out"), lines);
+  EXPECT_EQ(State(folder / "out"), State(folder / "whole"));
+}
+
 TEST(TrainerTest, AChangedFieldIsNamedAndRestartStartsOver) {
   const TemporaryFolder folder;
   TinyRun run(folder);
@@ -159,9 +291,9 @@ TEST(TrainerTest, AChangedFieldIsNamedAndRestartStartsOver) {
   run.train().learning_rate = 1e-2;
   run.job().model.hidden_size = 64;
   run.job().model.head_dim = 32;
-  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }), HasSubstr("model-config is"));
-  { RunDirectory directory(folder / "out", true); }
-  EXPECT_EQ(run.Run(folder / "out").steps, 12);
+  EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }),
+              HasSubstr("train_config.json: model-config.n_embd is 32 in this run, now it is 64"));
+  EXPECT_EQ(run.Run(folder / "out", 1, nullptr, nullptr, /*restart=*/true).steps, 12);
   run.train().max_steps = 14;  // free, as are the intervals
   run.train().save_every = 5;
   EXPECT_EQ(run.Run(folder / "out").steps, 14);
@@ -271,6 +403,10 @@ TEST(TrainerTest, EveryOptionOutOfRangeIsNamed) {
   EXPECT_THAT(error([](TrainConfig& c) { c.learning_rate = NAN; }), HasSubstr("learning_rate is nan"));
   EXPECT_THAT(error([](TrainConfig& c) { c.min_learning_rate = 1; }), HasSubstr("min_learning_rate is 1"));
   EXPECT_THAT(error([](TrainConfig& c) { c.optimizer.beta2 = 1; }), HasSubstr("beta2 is 1"));
+  EXPECT_THAT(error([](TrainConfig& c) { c.seed = uint64_t{1} << 63; }),
+              HasSubstr("seed is 9223372036854775808; it must be from 0 to 9223372036854775807"));
+  EXPECT_THAT(error([](TrainConfig& c) { c.batch_size = c.gradient_accumulation = c.block_size = 1 << 20; }),
+              HasSubstr("batch_size is 1048576; with gradient-accumulation 1048576"));
   EXPECT_THAT(error([](TrainConfig& c) { c.schedule = "exp"; }), HasSubstr("schedule is \"exp\""));
 }
 

@@ -52,9 +52,9 @@ class TinyRun {
 
   // Trains, or resumes, in `dir`.
   TrainingResult Run(const std::filesystem::path& dir, int threads = 1, TrainingObserver* observer = nullptr,
-                     const std::atomic<bool>* stop = nullptr) const {
+                     const std::atomic<bool>* stop = nullptr, bool restart = false) const {
     Context context(threads, BestIsa());
-    RunDirectory directory(dir, false);
+    RunDirectory directory(dir, restart);
     Trainer trainer(context, directory, job_);
     TrainingObserver silent;
     return trainer.Run(observer != nullptr ? *observer : silent, stop);
