@@ -28,11 +28,14 @@ def learning_rate(step):
 
 @torch.no_grad()
 def split_loss(model, ids):
-    """Mean loss over consecutive blocks, each seen from its own start; the incomplete last one is left out."""
-    blocks = (len(ids) - 1) // BLOCK
-    x, y = ids[: blocks * BLOCK].view(blocks, BLOCK), ids[1 : blocks * BLOCK + 1].view(blocks, BLOCK)
-    total = sum(model(a, b).item() * len(a) for a, b in zip(x.split(128), y.split(128)))
-    return total / blocks
+    """Mean loss over consecutive blocks, each seen from its own start, the incomplete last one included."""
+    whole = (len(ids) - 1) // BLOCK * BLOCK
+    x, y = ids[:whole].view(-1, BLOCK), ids[1 : whole + 1].view(-1, BLOCK)
+    total = sum(model(a, b).item() * a.numel() for a, b in zip(x.split(128), y.split(128)))
+    rest = len(ids) - 1 - whole
+    if rest:
+        total += model(ids[None, whole:-1], ids[None, whole + 1 :]).item() * rest
+    return total / (len(ids) - 1)
 
 
 def train(args):
@@ -63,13 +66,14 @@ def train(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--threads", type=int, default=2)
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("train")
+    command = commands.add_parser("train", parents=[common])
     command.add_argument("--data", required=True)
     command.add_argument("--seed", type=int, default=1)
     command.add_argument("--max-steps", type=int, default=ITERATIONS)
-    command = commands.add_parser("time")
+    command = commands.add_parser("time", parents=[common])
     command.add_argument("--mode", choices=["eager", "compile"], default="eager")
     command.add_argument("--steps", type=int, default=300)
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures models/writer on text that it has not seen.
 
-  tools/measure_writer.py KINETOK MODEL DATA_OUT      DATA_OUT: what tools/writer_data.py wrote
+  tools/measure_writer.py KINETOK MODEL DATA_OUT      DATA_OUT: what tools/writer_data.py wrote; needs numpy
 
 Prints, as a Markdown table: held-out bits per byte for Korean and English; of 100 held-out Korean questions, how many
 answers end by themselves (EOS within 64 tokens) and hold Hangul; repeated 4-grams, greedy and sampled; the longest span
@@ -25,9 +25,10 @@ def run(*args, text=None):
     return subprocess.run([kinetok, *args], input=text, text=True, capture_output=True, check=True).stdout
 
 
-def bits_per_byte(file, limit=40000):
-    """Consecutive windows of the context, each from an empty cache; the first token of a window is not scored."""
-    text = file.read_text(encoding="utf-8").replace("<|endoftext|>", "\n")[:limit]
+def bits_per_byte(file):
+    """Consecutive windows of the context, each from an empty cache, whose first token is not scored; ends of documents
+    are predicted like any token but are no bytes."""
+    text = file.read_text(encoding="utf-8")
     ids = json.loads(run("tokenize", "--model", model, "--json", text=text))["tokens"]
     nats, scored = 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
@@ -42,7 +43,7 @@ def bits_per_byte(file, limit=40000):
             normaliser = np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0]
             nats += float((normaliser - logits[np.arange(len(window) - 1), window[1:]]).sum())
             scored += len(window) - 1
-    return nats / scored * len(ids) / math.log(2) / len(text.encode())
+    return nats / scored * len(ids) / math.log(2) / len(text.replace("<|endoftext|>", "").encode())
 
 
 def generate(prompts, *flags):
