@@ -11,7 +11,7 @@ kinetok=$root/build/release/kinetok
 # speak PROMPT NEW_TOKENS: the prompt, then what the model says after it as it comes; tokens per second on stderr
 speak() {
   printf '%s' "$1"
-  "$kinetok" generate --model "$root/models/writer" --prompt "$1" --max-new-tokens "$2" --temperature 0.8 --top-p 0.95 --seed 7
+  "$kinetok" generate --model "$root/models/writer" --prompt "$1" --max-new-tokens "$2" --temperature 0.7 --top-p 0.9 --seed 17
 }
 speak "ROMEO:" 200
 speak "오늘 날씨가" 60

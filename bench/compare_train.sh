@@ -15,11 +15,20 @@ out=${OUT:-$(mktemp)}
 # record CASE CONTESTANT: adds the JSON object on stdin to the results.
 record() { sed "s/^{/{\"case\": \"$1\", \"who\": \"$2\", \"round\": $round, /" >>"$out"; }
 torch() { env -u OPENBLAS_CORETYPE OMP_NUM_THREADS="$threads" "$python" "$@" --threads "$threads" 2>/dev/null; }
-llmc() {  # four steps; the first allocates and does not count
-  (cd "$(dirname "$LLMC_TRAIN_GPT2")" && OMP_NUM_THREADS=$threads stdbuf -oL "$LLMC_TRAIN_GPT2") |
-    awk '/took/ && n++ { sub(/.*took /, ""); v[n] = $1 + 0 } n == 4 { exit }
-         END { a = v[2]; b = v[3]; c = v[4]; m = a > b ? (b > c ? b : (a > c ? c : a)) : (a > c ? a : (b > c ? c : b))
-               printf "{\"step_ms\": %f, \"tokens_per_s\": %f}\n", m, 256e3 / m }' || true
+llmc() {  # four steps, of which the first allocates and does not count; then it is stopped
+  local pipe pid line times=()
+  pipe=$(mktemp -u)
+  mkfifo "$pipe"
+  (cd "$(dirname "$LLMC_TRAIN_GPT2")" && OMP_NUM_THREADS=$threads exec stdbuf -oL "$LLMC_TRAIN_GPT2") >"$pipe" &
+  pid=$!
+  while ((${#times[@]} < 4)) && read -r line; do
+    [[ $line =~ took\ ([0-9.]+) ]] && times+=("${BASH_REMATCH[1]}")
+  done <"$pipe"
+  kill "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+  rm -f "$pipe"
+  printf '%s\n' "${times[@]:1}" | sort -g |
+    awk '{ v[NR] = $1 } END { printf "{\"step_ms\": %f, \"tokens_per_s\": %f}\n", v[2], 256e3 / v[2] }'
 }
 
 for case in "$@"; do

@@ -1,7 +1,7 @@
 // Blocked products over tiles: C = init + A B with the operands packed, widened or read in place, whichever suits how
 // they are stored. Included only by kernel code compiled for a target (dispatch.h).
 //
-// k runs in blocks, so that the part of B that a tile row reads stays in the first-level cache; the chain of an element
+// k runs in blocks, so that the part of B that a tile row reads stays in the nearest caches; the chain of an element
 // passes from block to block through C, unrounded (C is f32, as the accumulators are), so blocks change no bit.
 #pragma once
 
@@ -14,7 +14,7 @@
 namespace kinetok::KINETOK_TARGET {
 
 #if defined(KINETOK_TARGET_avx512)
-inline constexpr int64_t kBlockK = 192;      // three panels of B: 36 KB
+inline constexpr int64_t kBlockK = 384;      // three panels of B, 72 KB: longer blocks read and write C less often
 inline constexpr int64_t kGroupsAtOnce = 4;  // tiles side by side in a task, packed together
 #else
 inline constexpr int64_t kBlockK = 256;  // one panel of B: 16 KB
