@@ -1,5 +1,6 @@
 // kinetok bench: how fast a model reads a prompt, writes tokens, or trains, and how near that is to what the machine
-// can do. Speeds are those of the best round and ceilings those of the best sample, taken between the rounds.
+// can do. The ceilings are sampled before and after each round, whose speed is compared with their mean; every figure
+// is the median over the rounds.
 
 #include <fmt/format.h>
 
@@ -50,6 +51,12 @@ double KvBytes(const ModelConfig& config, int64_t length) {
   return static_cast<double>(config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_dim * 4 * length);
 }
 
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 struct Round {
   double prefill_s = 0, decode_s = 0;
 };
@@ -84,32 +91,38 @@ int BenchInference(const Common& common, const Flags& flags) {
     Fail("-p {} and -n {} together exceed the model's context of {}", flags.prompt, flags.new_tokens,
          config.max_position_embeddings);
   }
-  Ceilings ceilings(*context);
-  RunRound(*context, model, flags);  // warms pages and caches
-  Round best{.prefill_s = 1e300, .decode_s = 1e300};
-  const Stopwatch clock;
-  for (int round = 0; round < 3 || (round < 50 && clock.Seconds() < 3); ++round) {
-    ceilings.Sample();
-    const Round r = RunRound(*context, model, flags);
-    best = {std::min(best.prefill_s, r.prefill_s), std::min(best.decode_s, r.decode_s)};
-  }
-  ceilings.Sample();
-
   const MatrixParameters matrices{ParameterList(config)};
   const auto p = static_cast<double>(flags.prompt), n = static_cast<double>(flags.new_tokens);
-  const double gflops =
-      (2 * matrices.layers * p + 2 * matrices.head + AttentionFlops(config, flags.prompt)) / best.prefill_s / 1e9;
-  double bytes = 0;
+  const double prefill_flops = 2 * matrices.layers * p + 2 * matrices.head + AttentionFlops(config, flags.prompt);
+  double decode_bytes = 0;
   for (int64_t i = 0; i < flags.new_tokens; ++i) {
-    bytes += static_cast<double>(model->matrix_bytes_per_token()) + KvBytes(config, flags.prompt + i + 1);
+    decode_bytes += static_cast<double>(model->matrix_bytes_per_token()) + KvBytes(config, flags.prompt + i + 1);
   }
-  const double gb_per_s = bytes / best.decode_s / 1e9;
-  const double peak = ceilings.fma_gflops(), ceiling = ceilings.read_gb_per_s();
+
+  Ceilings ceilings(*context);
+  RunRound(*context, model, flags);  // warms pages and caches
+  std::vector<double> prefill_s, decode_s, prefill_shares, decode_shares, peaks, reads;
+  Ceiling before = ceilings.Sample();
+  const Stopwatch clock;
+  for (int round = 0; round < 5 || (round < 50 && clock.Seconds() < 3); ++round) {
+    const Round r = RunRound(*context, model, flags);
+    const Ceiling after = ceilings.Sample();
+    peaks.push_back((before.fma_gflops + after.fma_gflops) / 2);
+    reads.push_back((before.read_gb_per_s + after.read_gb_per_s) / 2);
+    prefill_s.push_back(r.prefill_s);
+    decode_s.push_back(r.decode_s);
+    prefill_shares.push_back(prefill_flops / r.prefill_s / 1e9 / peaks.back());
+    decode_shares.push_back(decode_bytes / r.decode_s / 1e9 / reads.back());
+    before = after;
+  }
+  const double prefill = Median(prefill_s), decode = Median(decode_s);
+  const double gflops = prefill_flops / prefill / 1e9, gb_per_s = decode_bytes / decode / 1e9;
+  const double prefill_share = Median(prefill_shares), decode_share = Median(decode_shares);
+  const double peak = Median(peaks), ceiling = Median(reads);
   if (common.json) {
     PrintJson(
-        {{"prefill", {{"tokens_per_s", p / best.prefill_s}, {"gflops", gflops}, {"share_of_fma_peak", gflops / peak}}},
-         {"decode",
-          {{"tokens_per_s", n / best.decode_s}, {"gb_per_s", gb_per_s}, {"share_of_read_ceiling", gb_per_s / ceiling}}},
+        {{"prefill", {{"tokens_per_s", p / prefill}, {"gflops", gflops}, {"share_of_fma_peak", prefill_share}}},
+         {"decode", {{"tokens_per_s", n / decode}, {"gb_per_s", gb_per_s}, {"share_of_read_ceiling", decode_share}}},
          {"read_ceiling_gb_per_s", ceiling},
          {"fma_peak_gflops", peak},
          {"threads", context->threads()},
@@ -120,9 +133,9 @@ int BenchInference(const Common& common, const Flags& flags) {
   Print(fmt::format("{} threads, {}, {:.2f} GB of weights\n", context->threads(), IsaName(context->isa()),
                     static_cast<double>(model->weight_bytes()) / 1e9));
   Print(fmt::format("prefill {:>5}  {:9.1f} tok/s  {:7.1f} GFLOP/s  {:3.0f}% of the FMA peak ({:.1f})\n", flags.prompt,
-                    p / best.prefill_s, gflops, 100 * gflops / peak, peak));
+                    p / prefill, gflops, 100 * prefill_share, peak));
   Print(fmt::format("decode  {:>5}  {:9.1f} tok/s  {:7.1f} GB/s     {:3.0f}% of the read ceiling ({:.1f})\n",
-                    flags.new_tokens, n / best.decode_s, gb_per_s, 100 * gb_per_s / ceiling, ceiling));
+                    flags.new_tokens, n / decode, gb_per_s, 100 * decode_share, ceiling));
   return 0;
 }
 
@@ -160,10 +173,15 @@ int BenchTraining(const Common& common, const Flags& flags) {
   std::vector<float> losses(tokens.size());
   const TrainingBatch batch{tokens, labels, row_weights, lengths, keys};
 
+  // Backward does twice the forward pass's work.
+  const MatrixParameters matrices(list);
+  const double flops = 3 * (2 * (matrices.layers + matrices.head) * static_cast<double>(rows) +
+                            static_cast<double>(flags.batch_size) * AttentionFlops(config, flags.block_size));
+
   Ceilings ceilings(*context);
-  std::vector<double> seconds;
+  std::vector<double> seconds, shares, peaks;
+  Ceiling before;
   for (int64_t step = 0; step <= flags.steps; ++step) {  // the first one warms up
-    ceilings.Sample();
     const Stopwatch clock;
     ParallelFor(*context, list.elements, 1 << 16, [&](int64_t first, int64_t last, int) {
       std::fill(gradients.As<float>().data() + first, gradients.As<float>().data() + last, 0.0f);
@@ -173,22 +191,22 @@ int BenchTraining(const Common& common, const Flags& flags) {
     pass.Finish(*context, gradients.As<float>());
     const double norm = Optimizer::GradientNorm(*context, gradients.As<float>());
     optimizer.Step(*context, step + 1, 1e-4, norm, gradients.As<float>(), weights.As<float>());
-    if (step > 0) seconds.push_back(clock.Seconds());
+    const double taken = clock.Seconds();
+    const Ceiling after = ceilings.Sample();
+    if (step > 0) {
+      seconds.push_back(taken);
+      peaks.push_back((before.fma_gflops + after.fma_gflops) / 2);
+      shares.push_back(flops / taken / 1e9 / peaks.back());
+    }
+    before = after;
   }
-  std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
-  const double median = seconds[seconds.size() / 2];
-
-  // Backward does twice the forward pass's work.
-  const MatrixParameters matrices(list);
-  const double flops = 3 * (2 * (matrices.layers + matrices.head) * static_cast<double>(rows) +
-                            static_cast<double>(flags.batch_size) * AttentionFlops(config, flags.block_size));
-  const double gflops = flops / median / 1e9, peak = ceilings.fma_gflops();
+  const double median = Median(seconds), gflops = flops / median / 1e9, share = Median(shares), peak = Median(peaks);
   const double tokens_per_s = static_cast<double>(rows) / median, rss = static_cast<double>(PeakRssBytes()) / 1e9;
   if (common.json) {
     PrintJson({{"step_ms", median * 1e3},
                {"tokens_per_s", tokens_per_s},
                {"peak_rss_gb", rss},
-               {"share_of_fma_peak", gflops / peak},
+               {"share_of_fma_peak", share},
                {"gflops", gflops},
                {"fma_peak_gflops", peak},
                {"threads", context->threads()},
@@ -198,7 +216,7 @@ int BenchTraining(const Common& common, const Flags& flags) {
   Print(fmt::format("{}: {} x {} tokens, {} threads, {}\n", flags.preset, flags.batch_size, flags.block_size,
                     context->threads(), IsaName(context->isa())));
   Print(fmt::format("step {:.1f} ms  {:.1f} tok/s  {:.1f} GFLOP/s  {:.0f}% of the FMA peak ({:.1f})  {:.2f} GB\n",
-                    median * 1e3, tokens_per_s, gflops, 100 * gflops / peak, peak, rss));
+                    median * 1e3, tokens_per_s, gflops, 100 * share, peak, rss));
   return 0;
 }
 

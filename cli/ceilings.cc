@@ -21,7 +21,7 @@ Ceilings::Ceilings(Context& context) : context_(context), data_(kReadBytes) {
   for (int streams : {1, 2, 4, 8, 12, 16}) {
     for (int64_t prefetch_bytes : {0, 1024, 2048}) ways_.push_back({streams, prefetch_bytes, 0});
   }
-  for (Way& way : ways_) Read(way);
+  for (Way& way : ways_) way.gb_per_s = Read(way);
   std::sort(ways_.begin(), ways_.end(), [](const Way& a, const Way& b) { return a.gb_per_s > b.gb_per_s; });
   while (true) {
     const Stopwatch clock;
@@ -31,18 +31,19 @@ Ceilings::Ceilings(Context& context) : context_(context), data_(kReadBytes) {
   }
 }
 
-void Ceilings::Read(Way& way) {
+double Ceilings::Read(const Way& way) {
   const Stopwatch clock;
   ReadProbe(context_, data_.As<float>(), way.streams, way.prefetch_bytes);
-  way.gb_per_s = std::max(way.gb_per_s, static_cast<double>(kReadBytes) / clock.Seconds() / 1e9);
-  read_ = std::max(read_, way.gb_per_s);
+  return static_cast<double>(kReadBytes) / clock.Seconds() / 1e9;
 }
 
-void Ceilings::Sample() {
-  for (size_t i = 0; i < 6; ++i) Read(ways_[i]);
+Ceiling Ceilings::Sample() {
+  Ceiling now;
+  for (size_t i = 0; i < 6; ++i) now.read_gb_per_s = std::max(now.read_gb_per_s, Read(ways_[i]));
   const Stopwatch clock;
   const auto operations = static_cast<double>(FmaProbe(context_, fma_iterations_));
-  fma_ = std::max(fma_, operations / clock.Seconds() / 1e9);
+  now.fma_gflops = operations / clock.Seconds() / 1e9;
+  return now;
 }
 
 }  // namespace kinetok::cli

@@ -8,16 +8,18 @@
 
 namespace kinetok::cli {
 
+struct Ceiling {
+  double read_gb_per_s = 0, fma_gflops = 0;
+};
+
 class Ceilings {
  public:
+  // Finds the fastest ways to read: 1 to 16 streams a thread, with and without prefetch.
   explicit Ceilings(Context& context);
 
-  // Measures both ceilings once; to be called between the measurements that they are compared with.
-  void Sample();
-
-  // The best sample so far. Memory: over 1 to 16 streams a thread, with and without prefetch.
-  double read_gb_per_s() const { return read_; }
-  double fma_gflops() const { return fma_; }
+  // Both ceilings as they are now (memory: the best of the six fastest ways); to be called between the measurements
+  // that they are compared with, since a machine shared with others changes its speed within seconds.
+  Ceiling Sample();
 
  private:
   struct Way {
@@ -25,12 +27,11 @@ class Ceilings {
     int64_t prefetch_bytes = 0;
     double gb_per_s = 0;
   };
-  void Read(Way& way);
+  double Read(const Way& way);
   Context& context_;
   Buffer data_;
   std::vector<Way> ways_;  // the best first
   int64_t fma_iterations_ = 1 << 10;
-  double read_ = 0, fma_ = 0;
 };
 
 }  // namespace kinetok::cli
