@@ -1,5 +1,8 @@
 #include "kinetok/kernels/elementwise.h"
 
+#include <cmath>
+#include <cstring>
+
 #include "kinetok/kernels/reference/elementwise.h"
 #include "kinetok/kernels/test_support.h"
 
@@ -126,9 +129,11 @@ TEST(DropoutTest, StaysWithinItsRoundingBoundForwardAndBackward) {
     Dropout(context, site, Keys(s.rows), View(x, s.width), View(y, s.width));
     Dropout(context, site, Keys(s.rows), View(dy, s.width), View(dx, s.width));
     std::vector<bool> keep;
+    keep.reserve(mask.size());
     for (const float v : mask) keep.push_back(v != 0);
     const auto check = [&](const std::vector<float>& actual, const std::vector<double>& want) {
       std::vector<double> bound;
+      bound.reserve(want.size());
       for (const double v : want) bound.push_back(3 * kUnit * std::fabs(v));
       ExpectWithin(actual, want, bound, std::to_string(s.rows) + " x " + std::to_string(s.width));
     };

@@ -27,6 +27,7 @@ std::vector<double> Wide(const std::vector<float>& v) {
 }
 std::vector<double> Magnitude(const std::vector<float>& v) {
   std::vector<double> out;
+  out.reserve(v.size());
   for (const float f : v) out.push_back(std::fabs(f));
   return out;
 }

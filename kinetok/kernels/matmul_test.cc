@@ -96,6 +96,7 @@ TEST_P(MatMulTest, StaysWithinItsRoundingBound) {
       const auto y = MatMulOf(context, x, Pack(context, w, s.n, s.k, dtype), bias, s.m);
       const auto magnitude = [](const std::vector<float>& v) {
         std::vector<double> out;
+        out.reserve(v.size());
         for (const float f : v) out.push_back(std::fabs(f));
         return out;
       };

@@ -10,6 +10,7 @@ std::vector<double> LogSoftmax(const std::vector<double>& logits) {
   double sum = 0;
   for (const double x : logits) sum += std::exp(x - max);
   std::vector<double> y;
+  y.reserve(logits.size());
   for (const double x : logits) y.push_back(x - max - std::log(sum));
   return y;
 }
