@@ -4,11 +4,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <numeric>
+#include <tuple>
 
 #include "cli/table.h"
+#include "kinetok/decode/generate.h"
+#include "kinetok/decode/logits.h"
+#include "kinetok/decode/sequences.h"
 
 namespace kinetok::cli {
 

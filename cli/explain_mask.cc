@@ -8,6 +8,8 @@
 
 #include "cli/explain.h"
 #include "cli/table.h"
+#include "kinetok/decode/sequences.h"
+#include "kinetok/model/checkpoint.h"
 #include "kinetok/model/steps.h"
 
 namespace kinetok::cli {
@@ -42,13 +44,12 @@ struct NamedMask {
     size_t width = 0;
     for (const std::string& t : tokens) width = std::max(width, DisplayWidth(t));
     std::string out = name + "\n" + PadRight("", width);
-    for (const std::string& t : tokens) out += " " + t;
-    out += "\n";
+    out += fmt::format(" {}\n", fmt::join(tokens, " "));
     const auto rows = Rows();
     for (size_t r = 0; r < tokens.size(); ++r) {
       out += PadRight(tokens[r], width);
       for (size_t c = 0; c < tokens.size(); ++c) {
-        out += " " + PadLeft(rows[r][c] != 0 ? "1" : "0", DisplayWidth(tokens[c]));
+        out += fmt::format(" {}", PadLeft(rows[r][c] != 0 ? "1" : "0", DisplayWidth(tokens[c])));
       }
       out += "\n";
     }

@@ -74,6 +74,9 @@ int Main(int argc, char** argv) {
   AddLogits(app, common);
   AddInit(app, common);
   AddInspect(app, common);
+  AddPerplexity(app, common);
+  AddEval(app, common);
+  AddExplain(app, common);
   AddBench(app, common);
   try {
     app.parse(argc, argv);

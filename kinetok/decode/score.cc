@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "kinetok/base/error.h"
-#include "kinetok/decode/sampler.h"
+#include "kinetok/decode/log_probability.h"
 
 namespace kinetok {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/math.h"
-#include "kinetok/decode/engine.h"
+#include "kinetok/decode/sequences.h"
 
 namespace kinetok {
 namespace {
@@ -90,7 +90,8 @@ TeacherForcing TraceTeacherForcing(Context& context, const Model& model, std::sp
   if (tokens.size() < 2) Fail("the text has {} token; teacher forcing needs at least 2", tokens.size());
   const std::span<const int32_t> inputs = tokens.first(tokens.size() - 1);
   Reader parallel(context, model), single(context, model);
-  TeacherForcing out{.same_bits = true};
+  TeacherForcing out;
+  out.same_bits = true;
   parallel.Read(inputs, true);  // memory is touched and code is loaded before anything is timed
   parallel.Forget();
   const std::span<const float> logits = parallel.Read(inputs, true);

@@ -14,6 +14,8 @@
 namespace kinetok {
 namespace {
 
+using namespace canvas;
+
 
 // One direction of the plane: values low..high onto pixels from..to.
 struct Axis {

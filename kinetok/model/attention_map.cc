@@ -30,7 +30,9 @@ AttentionMap ComputeAttentionMap(Context& context, const Model& model, std::span
   const int sequence = cache.NewSequence();
   for (const int32_t token : tokens) batch.push_back({.token = token, .sequence = sequence});
 
-  AttentionMap map{.heads = config.num_attention_heads, .tokens = static_cast<int64_t>(tokens.size())};
+  AttentionMap map;
+  map.heads = config.num_attention_heads;
+  map.tokens = static_cast<int64_t>(tokens.size());
   map.probabilities.resize(map.heads * map.tokens * map.tokens);
   workspace.Observe([&](const Step& step, const StepContext& c) {
     if (step.op != Op::kAttention || step.layer != layer) return;

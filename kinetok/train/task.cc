@@ -88,11 +88,11 @@ int64_t Label(const JsonObject& line, std::string_view key, size_t count) {
 TaskExample HellaSwag(const JsonObject& line) {
   TaskExample out;
   for (const std::string& ending : Strings(line, "endings", 2)) {
-    out.continuations.push_back(" " + PrepareHellaSwag(ending));
+    out.continuations.push_back(fmt::format(" {}", PrepareHellaSwag(ending)));
   }
   out.answer = static_cast<size_t>(Label(line, "label", out.continuations.size()));
-  out.prompt = PrepareHellaSwag(line.String("activity_label") + ": " + line.String("ctx_a") + " " +
-                                Capitalize(line.String("ctx_b")));
+  out.prompt = PrepareHellaSwag(fmt::format("{}: {} {}", line.String("activity_label"), line.String("ctx_a"),
+                                            Capitalize(line.String("ctx_b"))));
   return out;
 }
 
@@ -102,7 +102,10 @@ TaskExample Lambada(const JsonObject& line) {
   if (space == std::string::npos || space == 0 || space + 1 == text.size()) {
     Fail("{}: field \"text\" is {}, expected words that spaces part, a word last", line.source(), Shorten(Json(text)));
   }
-  return {.prompt = text.substr(0, space), .continuations = {text.substr(space)}, .answer = 0, .group = {}};
+  TaskExample out;
+  out.prompt = text.substr(0, space);
+  out.continuations = {text.substr(space)};
+  return out;
 }
 
 TaskExample Choices(const JsonObject& line) {
