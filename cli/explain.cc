@@ -124,6 +124,10 @@ std::string NextToken::Name(int32_t token) const {
   return names_.empty() ? TokenText(text_.model->tokenizer(), token) : names_[static_cast<size_t>(token)];
 }
 
+std::string NextToken::Label(int32_t token) const {
+  return names_.empty() ? Quoted(Name(token)) : Name(token);
+}
+
 OrderedJson NextToken::ToJson(const Distribution& distribution) const {
   OrderedJson kept = OrderedJson::array();
   for (const TokenProbability& t : distribution.kept) {

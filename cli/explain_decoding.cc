@@ -26,7 +26,7 @@ std::string DistributionTable(const NextToken& source, const Distribution& all, 
   Table table(header);
   const size_t rows = std::min(all.kept.size(), static_cast<size_t>(top));
   for (size_t r = 0; r < rows; ++r) {
-    std::vector<std::string> row = {source.Name(all.kept[r].token), fmt::format("{:.4f}", all.kept[r].probability)};
+    std::vector<std::string> row = {source.Label(all.kept[r].token), fmt::format("{:.4f}", all.kept[r].probability)};
     for (const Strategy& s : columns) {
       const auto kept = std::find_if(s.distribution.kept.begin(), s.distribution.kept.end(),
                                      [&](const TokenProbability& t) { return t.token == all.kept[r].token; });
@@ -54,7 +54,7 @@ Picture DistributionPicture(const NextToken& source, const Distribution& all, co
     std::map<int32_t, double> kept;
     for (const TokenProbability& t : s.distribution.kept) kept[t.token] = t.probability;
     for (size_t r = 0; r < std::min(all.kept.size(), static_cast<size_t>(top)); ++r) {
-      chart.labels.push_back(source.Name(all.kept[r].token));
+      chart.labels.push_back(source.Label(all.kept[r].token));
       chart.values.push_back(kept.contains(all.kept[r].token) ? kept[all.kept[r].token] : 0);
     }
     picture.charts.push_back(std::move(chart));

@@ -4,7 +4,7 @@
   tools/recall_data.py OUT_DIR
 
 OUT_DIR receives
-  train.txt      100,000 lines such as "q:3 b:7 q:3 z:0 b:7": 1 to 16 pairs drawn from a mapping of 4 letters to digits
+  train.txt      100,000 lines such as "q3 b7 q3 z0 b7": 1 to 16 pairs drawn from a mapping of 4 letters to digits
                  that is the line's own
   recall.jsonl   a task for `kinetok eval`: 100 groups, each a mapping that no training line shares; every key four
                  times. Shots come from the same group, so the more there are, the more often the key is among them
@@ -36,11 +36,11 @@ def main():
             while frozenset(m.items()) in held_out:
                 m = mapping(rng)
             keys = rng.choices(list(m), k=rng.randint(1, 16))
-            f.write(" ".join(f"{k}:{m[k]}" for k in keys) + "\n")
+            f.write(" ".join(k + m[k] for k in keys) + "\n")
     with open(out / "recall.jsonl", "w", encoding="utf-8") as f:
         for group, m in enumerate(tasks):
             for k in list(m) * COPIES:
-                line = {"prompt": f"{k}:", "choices": list("0123456789"), "answer": int(m[k]), "group": str(group)}
+                line = {"prompt": k, "choices": list("0123456789"), "answer": int(m[k]), "group": str(group)}
                 f.write(json.dumps(line) + "\n")
     others = KEYS * COPIES - 1
     print("| shots | the key is among them | a perfect reader |\n|---|---|---|")

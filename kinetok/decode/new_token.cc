@@ -31,17 +31,20 @@ int64_t SequenceOptions::Limit(const ModelConfig& config, size_t prompt_tokens) 
   return std::min(max_new_tokens, config.max_position_embeddings - static_cast<int64_t>(prompt_tokens) + 1);
 }
 
+std::optional<FinishReason> FinishOf(const ModelConfig& config, const SequenceOptions& options, int32_t token,
+                                     int64_t count, int64_t limit) {
+  const std::vector<int32_t>& eos = config.eos_token_ids;
+  if (!options.ignore_eos && std::find(eos.begin(), eos.end(), token) != eos.end()) return FinishReason::kEos;
+  if (count >= limit) return FinishReason::kLength;
+  return std::nullopt;
+}
+
 NewToken Describe(const ModelConfig& config, const SequenceOptions& options, Span<const float> logits, int32_t token,
                   int64_t count, int64_t limit) {
   NewToken out{.sequence = 0, .token = token};
   if (options.logprobs) out.logprob = LogProbability(logits, token);
   if (options.top_logprobs > 0) out.top = TopLogProbabilities(logits, options.top_logprobs);
-  const std::vector<int32_t>& eos = config.eos_token_ids;
-  if (!options.ignore_eos && std::find(eos.begin(), eos.end(), token) != eos.end()) {
-    out.finish = FinishReason::kEos;
-  } else if (count >= limit) {
-    out.finish = FinishReason::kLength;
-  }
+  out.finish = FinishOf(config, options, token, count, limit);
   return out;
 }
 

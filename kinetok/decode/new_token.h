@@ -39,7 +39,10 @@ struct NewToken {
   std::optional<FinishReason> finish = {};  // set on a sequence's last token
 };
 
-// `token`, number `count` of at most `limit` new ones, with what `options` ask about it; `logits` are the model's.
+// Why new token number `count` of at most `limit` is the last, if it is.
+std::optional<FinishReason> FinishOf(const ModelConfig& config, const SequenceOptions& options, int32_t token,
+                                     int64_t count, int64_t limit);
+// The same token with what `options` ask about it and FinishOf says; `logits` are the model's.
 NewToken Describe(const ModelConfig& config, const SequenceOptions& options, Span<const float> logits, int32_t token,
                   int64_t count, int64_t limit);
 

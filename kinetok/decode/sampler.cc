@@ -114,7 +114,7 @@ bool SamplerOptions::has_processors() const {
          no_repeat_ngram_size > 0 || !bad_words.empty() || min_new_tokens > 0 || !allowed_tokens.empty();
 }
 
-void ProcessLogits(const SamplerOptions& options, const History& history, std::span<double> logits) {
+bool ProcessLogits(const SamplerOptions& options, const History& history, std::span<double> logits) {
   const std::span<const int32_t> generated = history.generated();
   ApplyLogitBias(logits, options.logit_bias);
   if (options.repetition_penalty != 1) ApplyRepetitionPenalty(logits, history.tokens, options.repetition_penalty);
@@ -127,12 +127,14 @@ void ProcessLogits(const SamplerOptions& options, const History& history, std::s
   if (!options.allowed_tokens.empty()) {
     KeepTokens(logits, options.allowed_tokens[std::min(generated.size(), options.allowed_tokens.size() - 1)]);
   }
-  if (std::all_of(logits.begin(), logits.end(), [](double v) { return v == -kInfinity; })) {
-    Fail(
-        "no token is left to choose new token {} from: logit_bias, no_repeat_ngram_size, bad_words, min_new_tokens "
-        "and allowed_tokens together ban the whole vocabulary of {}",
-        generated.size(), logits.size());
-  }
+  return std::any_of(logits.begin(), logits.end(), [](double v) { return v != -kInfinity; });
+}
+
+void FailNoTokenLeft(size_t index, int64_t vocab_size) {
+  Fail(
+      "no token is left to choose new token {} from: logit_bias, no_repeat_ngram_size, bad_words, min_new_tokens and "
+      "allowed_tokens together ban the whole vocabulary of {}",
+      index, vocab_size);
 }
 
 Sampler::Sampler(const SamplerOptions& options) : options_(options) {
@@ -169,7 +171,9 @@ const Candidates& Sampler::Keep(Span<const float> logits, const History& history
 const Candidates& Sampler::Keep(std::span<const double> logits, const History& history) {
   if (options_.has_processors()) {
     if (logits.data() != processed_.data()) processed_.assign(logits.begin(), logits.end());
-    ProcessLogits(options_, history, processed_);
+    if (!ProcessLogits(options_, history, processed_)) {
+      FailNoTokenLeft(history.generated().size(), static_cast<int64_t>(logits.size()));
+    }
     logits = processed_;
   }
   FillCandidates(logits, candidates_);

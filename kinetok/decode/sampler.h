@@ -55,9 +55,11 @@ struct SamplerOptions {
   bool has_processors() const;
 };
 
-// The processors' part of the chain, on logits [vocab_size] in place. Beam search gives it log-probabilities. Throws
-// Error when they ban every token.
-void ProcessLogits(const SamplerOptions& options, const History& history, std::span<double> logits);
+// The processors' part of the chain, on logits [vocab_size] in place (beam search gives it log-probabilities). False
+// when they ban every token.
+bool ProcessLogits(const SamplerOptions& options, const History& history, std::span<double> logits);
+// Throws the Error of new token number `index` (from 0) when they did.
+[[noreturn]] void FailNoTokenLeft(size_t index, int64_t vocab_size);
 
 class Sampler {
  public:

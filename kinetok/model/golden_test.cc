@@ -7,65 +7,26 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <map>
+#include <filesystem>
 
-#include "kinetok/base/file.h"
 #include "kinetok/base/json.h"
-#include "kinetok/base/random.h"
-#include "kinetok/io/safetensors.h"
 #include "kinetok/model/model.h"
+#include "kinetok/model/test_checkpoint.h"
 
 namespace kinetok {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool IsNormWeight(std::string_view name) {
-  return name.ends_with(".ln_1.weight") || name.ends_with(".ln_2.weight") || name.ends_with(".ln_f.weight") ||
-         name.ends_with("norm.weight");
-}
-
-std::vector<float> Draw(uint64_t seed, uint32_t number, std::string_view name, int64_t elements) {
-  std::vector<float> values;
-  for (int64_t i = 0; i < elements; ++i) {
-    const uint32_t word = RandomBits(seed, RandomStream::kTest, number, static_cast<uint64_t>(i))[0];
-    const float u = static_cast<float>(word >> 12) * 0x1p-20f - 0.5f;
-    values.push_back(u / 4 + (IsNormWeight(name) ? 1.0f : 0.0f));
-  }
-  return values;
-}
-
-// The published directory that a case describes.
-void WriteCheckpoint(const Json& golden, const fs::path& dir) {
-  fs::create_directories(dir);
-  WriteFileAtomically(dir / "config.json", golden.at("config").dump());
-  std::vector<TensorSpec> specs;
-  std::map<std::string, uint32_t> numbers;
-  for (const Json& t : golden.at("tensors")) {
-    numbers[t.at(0)] = static_cast<uint32_t>(specs.size());
-    specs.push_back({t.at(0), DType::kF32, t.at(1)});
-  }
-  SafetensorsWriter writer(dir / "model.safetensors", specs);
-  for (const TensorSpec& t : writer.tensors()) {
-    int64_t elements = 1;
-    for (const int64_t d : t.shape) elements *= d;
-    writer.Write(t.name, Draw(golden.at("seed"), numbers.at(t.name), t.name, elements));
-  }
-  writer.Commit();
-}
-
 const Json& Cases() {
-  static const Json cases = [] {
-    const fs::path file = fs::path(KINETOK_SOURCE_DIR) / "tests/golden/parity.json";
-    return ParseJson(ReadFile(file), file.string()).at("cases");
-  }();
+  static const Json cases = ReadGolden("parity.json").at("cases");
   return cases;
 }
 
 class GoldenTest : public ::testing::TestWithParam<size_t> {
  protected:
   GoldenTest() : dir_(fs::temp_directory_path() / fmt::format("kinetok_golden_{}_{}", getpid(), GetParam())) {
-    WriteCheckpoint(Case(), dir_);
+    WriteGoldenCheckpoint(Case(), dir_);
   }
   ~GoldenTest() override { fs::remove_all(dir_); }
   static const Json& Case() { return Cases().at(GetParam()); }
