@@ -45,7 +45,7 @@ void DrawCells(Painter& p, const HeatMap& map, double left, double top, double c
       p.Use(kGrid);
       cairo_set_line_width(p.get(), 1);
       cairo_stroke(p.get());
-      if (!map.hidden.empty() && map.hidden[r][c]) {
+      if (!map.numbers && !map.hidden.empty() && map.hidden[r][c]) {
         p.Use(kHatch);
         p.Segment(x + 0.2 * cell, y + 0.8 * cell, x + 0.8 * cell, y + 0.2 * cell);
       }

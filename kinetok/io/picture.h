@@ -13,7 +13,7 @@ struct HeatMap {
   std::vector<std::string> rows{}, columns{};  // labels
   std::vector<std::vector<double>> values{};   // [rows][columns]
   std::vector<std::vector<bool>> hidden{};     // [rows][columns]: hatched, where a mask forbids to look; may be empty
-  bool numbers = false;                        // written into the cells
+  bool numbers = false;                        // written into the cells, which are not hatched then
 };
 
 struct BarChart {

@@ -96,7 +96,7 @@ TEST_P(AttentionMapTest, WeightedValuesAreTheModelsOutput) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Configs, AttentionMapTest, ::testing::Range(0, static_cast<int>(TestConfigs().size())),
-                         [](const auto& info) { return TestConfigs()[info.param].name; });
+                         [](const auto& test) { return TestConfigs()[test.param].name; });
 
 TEST(AttentionMap, ALayerThatDoesNotExistIsNamed) {
   Context context(1, BestIsa());
