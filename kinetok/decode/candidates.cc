@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "kinetok/base/error.h"
@@ -55,11 +56,15 @@ void ApplyTemperature(Candidates& candidates, double temperature) {
 
 void KeepTopK(Candidates& candidates, int64_t k, TopKTies ties) {
   if (k >= static_cast<int64_t>(candidates.size())) return;
-  Candidates order = candidates;
-  std::nth_element(order.begin(), order.begin() + (k - 1), order.end(), Likelier);
-  Candidate last = order[static_cast<size_t>(k - 1)];
-  if (ties == TopKTies::kAll) last.token = std::numeric_limits<int32_t>::max();
-  DropBelow(candidates, last);
+  std::vector<double> order;
+  order.reserve(candidates.size());
+  for (const Candidate& c : candidates) order.push_back(c.logit);
+  const auto last = order.begin() + (k - 1);
+  std::nth_element(order.begin(), last, order.end(), std::greater<>());
+  const double least = *last;
+  int64_t tied = ties == TopKTies::kAll ? std::numeric_limits<int64_t>::max() : 0;  // that are still to be kept
+  if (tied == 0) tied = std::count(order.begin(), last + 1, least);
+  std::erase_if(candidates, [&](const Candidate& c) { return c.logit < least || (c.logit == least && tied-- <= 0); });
 }
 
 void KeepTopP(Candidates& candidates, double p) {

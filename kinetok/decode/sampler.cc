@@ -33,18 +33,23 @@ void CheckFinite(const char* field, double value) {
   if (!std::isfinite(value)) Fail("{} is {}; it must be a finite number", field, value);
 }
 
+// The tokens with a logit above -infinity.
 template <class Logit>
 void FillCandidates(std::span<const Logit> logits, Candidates& candidates) {
-  Logit greatest = -std::numeric_limits<Logit>::infinity();
-  candidates.clear();
-  candidates.reserve(logits.size());
+  constexpr Logit kLeast = -std::numeric_limits<Logit>::infinity();
+  Logit greatest = kLeast;
+  bool has_nan = false;
+  candidates.resize(logits.size());
+  size_t count = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
     const Logit value = logits[i];
-    if (std::isnan(value)) Fail("the model's logits hold NaN: its weights are damaged, or a value overflowed");
-    if (value == -std::numeric_limits<Logit>::infinity()) continue;
+    has_nan |= value != value;
     greatest = std::max(greatest, value);
-    candidates.push_back({static_cast<int32_t>(i), static_cast<double>(value)});
+    candidates[count] = {static_cast<int32_t>(i), static_cast<double>(value)};
+    count += value != kLeast ? 1 : 0;
   }
+  candidates.resize(count);
+  if (has_nan) Fail("the model's logits hold NaN: its weights are damaged, or a value overflowed");
   if (!std::isfinite(greatest)) {
     Fail("the model's greatest logit is {}, expected a finite number: its weights are damaged, or a value overflowed",
          greatest);
