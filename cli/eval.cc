@@ -40,9 +40,7 @@ int Eval(const Common& common, Flags& flags) {
                               .interactive = IsTerminal(STDERR_FILENO),
                               .columns = TerminalColumns(STDERR_FILENO),
                               .now = {}});
-  flags.options.progress = [&](int64_t done, int64_t total) {
-    bar.Update(done, fmt::format("of {}", total));
-  };
+  flags.options.progress = [&](int64_t done, int64_t total) { bar.Update(done, fmt::format("of {}", total)); };
   TaskReport report;
   try {
     report = RunTask(*context, *model, task, shots ? *shots : task, flags.options);
@@ -73,13 +71,14 @@ int Eval(const Common& common, Flags& flags) {
                                 report.examples, flags.options.shots);
   out += fmt::format("accuracy       {}\n", Text(report.accuracy));
   if (report.accuracy_norm) {
-    out += fmt::format("accuracy_norm  {}\nchance         {:.1f}%\n", Text(*report.accuracy_norm), 100 * *report.chance);
+    out +=
+        fmt::format("accuracy_norm  {}\nchance         {:.1f}%\n", Text(*report.accuracy_norm), 100 * *report.chance);
   }
   if (report.perplexity) out += fmt::format("perplexity     {:.3f} a completion\n", *report.perplexity);
   out += fmt::format("positions      {} computed for {} tokens\n", report.rows, report.tokens);
   if (report.truncated > 0) {
-    out += fmt::format("truncated      {} prompts lost their beginning: the context holds {} tokens\n", report.truncated,
-                       model->config().max_position_embeddings);
+    out += fmt::format("truncated      {} prompts lost their beginning: the context holds {} tokens\n",
+                       report.truncated, model->config().max_position_embeddings);
   }
   Print(out);
   return 0;
@@ -89,11 +88,10 @@ int Eval(const Common& common, Flags& flags) {
 
 void AddEval(CLI::App& app, Common& common) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      AddCommand(app, common,
-                 {"eval", "Score a model on multiple-choice and next-word tasks",
-                  "kinetok eval --model models/writer --task questions.jsonl --shots 2"},
-                 [flags, &common] { return Eval(common, *flags); });
+  CLI::App* command = AddCommand(app, common,
+                                 {"eval", "Score a model on multiple-choice and next-word tasks",
+                                  "kinetok eval --model models/writer --task questions.jsonl --shots 2"},
+                                 [flags, &common] { return Eval(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
   command->add_option("--task", flags->task,
                       "JSON lines in HellaSwag's or LAMBADA's format, {\"prompt\", \"choices\", \"answer\"} or "

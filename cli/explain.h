@@ -44,7 +44,7 @@ class NextToken {
   NextToken(const Common& common, const NextTokenFlags& flags);
   Distribution Distribute(const SamplerOptions& options) const;
   std::string Name(int32_t token) const;
-  std::string Label(int32_t token) const;  // the same, in quotes when it is a model's token
+  std::string Label(int32_t token) const;                      // the same, in quotes when it is a model's token
   OrderedJson ToJson(const Distribution& distribution) const;  // kept, entropy
 
  private:

@@ -105,8 +105,7 @@ int ExplainAttention(const Common& common, const Flags& flags) {
   const ModelText text = flags.source.Load(*context);
   const ModelConfig& config = text.model->config();
   if (head >= config.num_attention_heads) {
-    throw UsageError(
-        fmt::format("--head is {}; the model has heads 0 to {}", head, config.num_attention_heads - 1));
+    throw UsageError(fmt::format("--head is {}; the model has heads 0 to {}", head, config.num_attention_heads - 1));
   }
   constexpr size_t kMost = 512;
   if (text.ids.size() > kMost) Fail("{} tokens are too many to show; the limit is {}", text.ids.size(), kMost);
@@ -144,11 +143,11 @@ int ExplainAttention(const Common& common, const Flags& flags) {
 
 void AddExplainAttention(CLI::App& group, Common& common) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      AddCommand(group, common,
-                 {"attention", "Where each token of a text looks, in one layer of a model",
-                  "kinetok explain attention --model models/writer --prompt \"To be, or not to be\" --layer 2 --head 0"},
-                 [flags, &common] { return ExplainAttention(common, *flags); });
+  CLI::App* command = AddCommand(
+      group, common,
+      {"attention", "Where each token of a text looks, in one layer of a model",
+       "kinetok explain attention --model models/writer --prompt \"To be, or not to be\" --layer 2 --head 0"},
+      [flags, &common] { return ExplainAttention(common, *flags); });
   flags->source.Add(command);
   command->add_option("--layer", flags->layer, "From 0")->capture_default_str();
   command->add_option("--head", flags->head, "From 0; all (or -1): every one; mean: their mean")->capture_default_str();

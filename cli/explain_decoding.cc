@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli/explain.h"
+#include "cli/sampling_flags.h"
 #include "cli/table.h"
 
 namespace kinetok::cli {
@@ -65,20 +66,19 @@ Picture DistributionPicture(const NextToken& source, const Distribution& all, co
 struct DecodingFlags {
   NextTokenFlags source;
   SamplerOptions sampler;
-  std::string order = "hf";
+  DrawingFlags chain;  // with one of these, that chain alone
   int64_t top = 10;
   PictureFlags picture;
-  std::vector<CLI::Option*> chain;  // with one of these, that chain alone
 };
 
 int ExplainDecoding(const Common& common, DecodingFlags& flags) {
   CheckFlags([&] {
-    flags.sampler.order = ParseFilterOrder(flags.order);
+    flags.chain.Read(flags.sampler);
     flags.sampler.Check();
   });
   const NextToken source(common, flags.source);
   const Distribution all = source.Distribute({});
-  const bool one = std::any_of(flags.chain.begin(), flags.chain.end(), [](auto* o) { return o->count() > 0; });
+  const bool one = flags.chain.given();
   std::vector<Strategy> strategies;
   if (one) {
     strategies = {{"this chain", flags.sampler}};
@@ -173,17 +173,7 @@ void AddExplainDecoding(CLI::App& group, Common& common) {
        "kinetok explain decoding --probs \"고양이=0.4,강아지=0.3,새=0.15,물고기=0.1,자동차=0.05\" --top-p 0.9"},
       [flags, &common] { return ExplainDecoding(common, *flags); });
   flags->source.Add(command);
-  SamplerOptions& s = flags->sampler;
-  flags->chain = {
-      command->add_flag("--greedy", s.greedy, "Always the likeliest token"),
-      command->add_option("--temperature", s.temperature, "Divides the logits; 0 is greedy"),
-      command->add_option("--top-k", s.top_k, "Only the k likeliest tokens; 0: all"),
-      command->add_option("--top-p", s.top_p, "Only the likeliest tokens that together reach this probability"),
-      command->add_option("--min-p", s.min_p, "Only tokens at least this times as likely as the likeliest"),
-      command->add_option("--typical-p", s.typical_p, "Only the most typical tokens that reach this probability"),
-  };
-  command->add_option("--order", flags->order, "Of the filters: hf (temperature first) or llama.cpp (temperature last)")
-      ->capture_default_str();
+  flags->chain.Add(command, flags->sampler);
   AddTop(command, flags->top);
   flags->picture.Add(command);
 }

@@ -157,7 +157,8 @@ int ExplainMask(const Common& common, const Flags& flags) {
 void AddExplainMask(CLI::App& group, Common& common) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = AddCommand(
-      group, common, {"mask", "Which token sees which: causal, full, banded, and OpenVLA's", "kinetok explain mask \"A B C D\""},
+      group, common,
+      {"mask", "Which token sees which: causal, full, banded, and OpenVLA's", "kinetok explain mask \"A B C D\""},
       [flags, &common] { return ExplainMask(common, *flags); });
   command->add_option("tokens", flags->words, "Tokens parted by spaces; with --model a text for its tokenizer")
       ->required();
@@ -169,9 +170,7 @@ void AddExplainMask(CLI::App& group, Common& common) {
   command->add_option("--image-patches", flags->image_patches, "Of OpenVLA's mask; the real ones have 256")
       ->capture_default_str()
       ->check(many);
-  command->add_option("--action-tokens", flags->action_tokens, "Of OpenVLA's mask")
-      ->capture_default_str()
-      ->check(many);
+  command->add_option("--action-tokens", flags->action_tokens, "Of OpenVLA's mask")->capture_default_str()->check(many);
   AddNoParseSpecial(command, flags->no_parse_special);
   flags->picture.Add(command);
 }

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "cli/explain.h"
+#include "cli/sampling_flags.h"
 #include "cli/table.h"
 #include "kinetok/base/math.h"
 #include "kinetok/decode/generate.h"
@@ -26,13 +25,16 @@ const char* YesNo(bool value) {
 struct StepsFlags {
   ModelTextFlags source;
   SamplerOptions sampler;
-  std::vector<CLI::Option*> sampling;  // with one of these a draw, else the likeliest token
+  DrawingFlags drawing;  // with one of these a draw, else the likeliest token
   int64_t steps = 5, top = 5;
 };
 
 int ExplainSteps(const Common& common, StepsFlags& flags) {
-  flags.sampler.greedy = std::none_of(flags.sampling.begin(), flags.sampling.end(), [](auto* o) { return o->count() > 0; });
-  CheckFlags([&] { flags.sampler.Check(); });
+  if (!flags.drawing.given()) flags.sampler.greedy = true;
+  CheckFlags([&] {
+    flags.drawing.Read(flags.sampler);
+    flags.sampler.Check();
+  });
   const auto context = common.MakeContext();
   const ModelText text = flags.source.Load(*context);
   const Tokenizer* tokenizer = text.model->tokenizer();
@@ -88,10 +90,11 @@ int ExplainSteps(const Common& common, StepsFlags& flags) {
                {"same_bits", same_bits}});
     return 0;
   }
-  Print(fmt::format("{}\nresult: {}\nwith the KV cache {} positions in {:.2f} ms, without {} in {:.2f} ms: {:.1f} times the "
-                    "time; the same bits: {}\n",
-                    out, Quoted(whole), cached_rows, 1e3 * cached_s, recomputed_rows, 1e3 * recomputed_s,
-                    recomputed_s / cached_s, YesNo(same_bits)));
+  Print(fmt::format(
+      "{}\nresult: {}\nwith the KV cache {} positions in {:.2f} ms, without {} in {:.2f} ms: {:.1f} times the "
+      "time; the same bits: {}\n",
+      out, Quoted(whole), cached_rows, 1e3 * cached_s, recomputed_rows, 1e3 * recomputed_s, recomputed_s / cached_s,
+      YesNo(same_bits)));
   return 0;
 }
 
@@ -132,10 +135,11 @@ int ExplainTeacherForcing(const Common& common, const TeacherFlags& flags) {
     table.Add({fmt::format("{}", i), Quoted(TokenText(tokenizer, t.token)), Quoted(TokenText(tokenizer, t.target)),
                fmt::format("{:.4f}", t.probability), fmt::format("{:.4f}", t.loss)});
   }
-  Print(fmt::format("{}\nmean loss {:.4f} nats, perplexity {:.2f}\none parallel pass {:.2f} ms, {} single ones {:.2f} ms; "
-                    "the same bits: {}\n",
-                    table.Text(), trace.mean_loss, Exp(trace.mean_loss), 1e3 * trace.parallel_s, trace.targets.size(),
-                    1e3 * trace.single_s, YesNo(trace.same_bits)));
+  Print(fmt::format(
+      "{}\nmean loss {:.4f} nats, perplexity {:.2f}\none parallel pass {:.2f} ms, {} single ones {:.2f} ms; "
+      "the same bits: {}\n",
+      table.Text(), trace.mean_loss, Exp(trace.mean_loss), 1e3 * trace.parallel_s, trace.targets.size(),
+      1e3 * trace.single_s, YesNo(trace.same_bits)));
   return 0;
 }
 
@@ -143,23 +147,18 @@ int ExplainTeacherForcing(const Common& common, const TeacherFlags& flags) {
 
 void AddExplainSteps(CLI::App& group, Common& common) {
   auto flags = std::make_shared<StepsFlags>();
-  CLI::App* command =
-      AddCommand(group, common,
-                 {"steps", "The autoregressive loop, step by step, and what the KV cache saves",
-                  "kinetok explain steps --model models/writer --prompt \"오늘 날씨가\" -n 5"},
-                 [flags, &common] { return ExplainSteps(common, *flags); });
+  CLI::App* command = AddCommand(
+      group, common,
+      {"steps",
+       "The autoregressive loop, step by step, and what the KV cache saves; greedy unless a drawing flag is given",
+       "kinetok explain steps --model models/writer --prompt \"오늘 날씨가\" -n 5"},
+      [flags, &common] { return ExplainSteps(common, *flags); });
   flags->source.Add(command);
   const CLI::Range many(1, 1000);
   command->add_option("-n,--steps", flags->steps, "How many tokens")->capture_default_str()->check(many);
   command->add_option("--top", flags->top, "How many candidates are shown")->capture_default_str()->check(many);
-  SamplerOptions& s = flags->sampler;
-  flags->sampling = {
-      command->add_option("--temperature", s.temperature,
-                          "Draw, with the logits divided by it; without a sampling flag the likeliest token is chosen"),
-      command->add_option("--top-k", s.top_k, "Draw from the k likeliest tokens"),
-      command->add_option("--top-p", s.top_p, "Draw from the likeliest tokens that together reach this probability"),
-  };
-  AddSeed(command, s.seed, "Of the draws");
+  flags->drawing.Add(command, flags->sampler);
+  AddSeed(command, flags->sampler.seed, "Of the draws");
 }
 
 void AddExplainTeacherForcing(CLI::App& group, Common& common) {

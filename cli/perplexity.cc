@@ -22,7 +22,8 @@ struct Flags {
   bool no_parse_special = false;
 };
 
-// The bytes of a text that the model is asked for: without the special tokens typed in it, which mark ends of documents.
+// The bytes of a text that the model is asked for: without the special tokens typed in it, which mark ends of
+// documents.
 int64_t TextBytes(const Tokenizer& tokenizer, std::string_view text, bool parse_special) {
   auto bytes = static_cast<int64_t>(text.size());
   if (!parse_special) return bytes;
@@ -69,10 +70,10 @@ int Perplexity(const Common& common, Flags& flags) {
                {"context", report.window}});
     return 0;
   }
-  Print(fmt::format("tokens         {} ({} scored)\nnats a token   {:.4f}\nperplexity     {:.3f}\nbits per byte  {:.4f}\n"
-                    "context        {}, stride {}\n",
-                    report.tokens, report.scored, report.Loss(), Exp(report.Loss()), bits_per_byte, report.window,
-                    report.stride));
+  Print(fmt::format(
+      "tokens         {} ({} scored)\nnats a token   {:.4f}\nperplexity     {:.3f}\nbits per byte  {:.4f}\n"
+      "context        {}, stride {}\n",
+      report.tokens, report.scored, report.Loss(), Exp(report.Loss()), bits_per_byte, report.window, report.stride));
   return 0;
 }
 
@@ -80,16 +81,16 @@ int Perplexity(const Common& common, Flags& flags) {
 
 void AddPerplexity(CLI::App& app, Common& common) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      AddCommand(app, common,
-                 {"perplexity", "How well a model predicts a text, in windows with a stated stride",
-                  "kinetok perplexity --model models/writer --data book.txt --stride 128"},
-                 [flags, &common] { return Perplexity(common, *flags); });
+  CLI::App* command = AddCommand(app, common,
+                                 {"perplexity", "How well a model predicts a text, in windows with a stated stride",
+                                  "kinetok perplexity --model models/writer --data book.txt --stride 128"},
+                                 [flags, &common] { return Perplexity(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
   command->add_option("--data", flags->data, "A text file, UTF-8");
   command->add_option("--context", flags->options.window, "Tokens of a window; default: the model's context");
-  command->add_option("--stride", flags->options.stride,
-                      "How far the next window begins; what came before serves as context only; default: half a window");
+  command->add_option(
+      "--stride", flags->options.stride,
+      "How far the next window begins; what came before serves as context only; default: half a window");
   AddNoParseSpecial(command, flags->no_parse_special);
 }
 

@@ -9,7 +9,7 @@ TEST(Table, WidthIsThatOfATerminal) {
   EXPECT_EQ(DisplayWidth("abc"), 3u);
   EXPECT_EQ(DisplayWidth("고양이"), 6u);
   EXPECT_EQ(DisplayWidth("漢字かな"), 8u);
-  EXPECT_EQ(DisplayWidth("한"), 2u);          // conjoining jamo: initial, medial, final
+  EXPECT_EQ(DisplayWidth("한"), 2u);         // conjoining jamo: initial, medial, final
   EXPECT_EQ(DisplayWidth("e\xCC\x81"), 1u);  // with a combining accent
   EXPECT_EQ(DisplayWidth("😀"), 2u);
   EXPECT_EQ(DisplayWidth("é–…"), 3u);

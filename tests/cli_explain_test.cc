@@ -62,8 +62,7 @@ TEST_F(CliExplainTest, MasksAreThoseOfTheNotes) {
   EXPECT_EQ(json["masks"][2]["rows"], Json::parse("[[1,0,0,0],[1,1,0,0],[0,1,1,0],[0,0,1,1]]"));
   EXPECT_EQ(RunJson("explain mask 'A B C D' --json --window 3")["masks"][2]["rows"][3], Json({0, 1, 1, 1}));
 
-  const Json openvla =
-      RunJson("explain mask 'A B' --json --image-patches 3 --action-tokens 2")["masks"][3];
+  const Json openvla = RunJson("explain mask 'A B' --json --image-patches 3 --action-tokens 2")["masks"][3];
   EXPECT_EQ(openvla["tokens"], Json({"<s>", "p1", "p2", "p3", "A", "B", "a1", "a2"}));
   for (size_t i = 0; i < 8; ++i) {
     for (size_t j = 0; j < 8; ++j) EXPECT_EQ(openvla["rows"][i][j], j <= i ? 1 : 0);
@@ -151,9 +150,11 @@ TEST_F(CliExplainTest, TemperatureSharpensAndFlattens) {
   const Json json = RunJson(std::string("explain temperature --json --probs ") + kExample);
   ASSERT_EQ(json["temperatures"].size(), 3u);
   const double half = 0.16 + 0.09 + 0.0225 + 0.01 + 0.0025;
-  ExpectKept(json["temperatures"][0],
-             {{"고양이", 0.16 / half}, {"강아지", 0.09 / half}, {"새", 0.0225 / half}, {"물고기", 0.01 / half},
-              {"자동차", 0.0025 / half}});
+  ExpectKept(json["temperatures"][0], {{"고양이", 0.16 / half},
+                                       {"강아지", 0.09 / half},
+                                       {"새", 0.0225 / half},
+                                       {"물고기", 0.01 / half},
+                                       {"자동차", 0.0025 / half}});
   EXPECT_EQ(json["temperatures"][1]["temperature"], 1.0);
   EXPECT_LT(json["temperatures"][0]["entropy"], json["temperatures"][1]["entropy"]);
   EXPECT_LT(json["temperatures"][1]["entropy"], json["temperatures"][2]["entropy"]);
@@ -284,8 +285,9 @@ TEST_F(CliExplainTest, EvalScoresTasksWithIntervals) {
             json);
   EXPECT_EQ(RunJson("eval --model model --task task.jsonl --limit 3 --json")["examples"], 3);
   WriteFileAtomically(dir_ / "words.jsonl", "{\"text\": \"abc fgh\"}\n{\"text\": \"fgh abc\"}\n");
-  const Json words = RunJson("eval --model model --task words.jsonl --shots 1 --shots-file words.jsonl --json "
-                             "--separator ' '");
+  const Json words = RunJson(
+      "eval --model model --task words.jsonl --shots 1 --shots-file words.jsonl --json "
+      "--separator ' '");
   EXPECT_EQ(words["format"], "lambada");
   EXPECT_GT(words["perplexity"], 1);
   EXPECT_THAT(Run("eval --model model --task words.jsonl").out, HasSubstr("95% interval"));

@@ -53,8 +53,8 @@ Line MakeLine(const ModelConfig& config, const ScoreRequest& r, ScoreReport& rep
   return line;
 }
 
-// Lines [begin, end) of the sorted order share the positions [from, to), which the node runs; those before belong to its
-// ancestors. Lines that go on are its children.
+// Lines [begin, end) of the sorted order share the positions [from, to), which the node runs; those before belong to
+// its ancestors. Lines that go on are its children.
 struct Node {
   size_t begin = 0, end = 0;
   size_t from = 0, to = 0;

@@ -61,8 +61,8 @@ struct PerplexityReport {
 };
 
 // Strided windows, as Hugging Face's guide "Perplexity of fixed-length models" does it: windows begin at 0, stride,
-// 2 * stride, ..., the last one ends the text; each scores what no window before it scored, its own first token excepted.
-// Throws Error when fewer than two tokens are given, and as Model::Forward does.
+// 2 * stride, ..., the last one ends the text; each scores what no window before it scored, its own first token
+// excepted. Throws Error when fewer than two tokens are given, and as Model::Forward does.
 PerplexityReport ComputePerplexity(Context& context, const Model& model, std::span<const int32_t> tokens,
                                    const PerplexityOptions& options = {});
 

@@ -85,8 +85,7 @@ TEST_F(ScoreTest, SharedPrefixesAreComputedOnce) {
   for (const ScoreRequest& r : requests) tokens += static_cast<int64_t>(r.prompt.size() + r.continuation.size());
   EXPECT_EQ(report.tokens, tokens);
   int64_t done = 0, total = 0;
-  ScoreContinuations(context_, *model_, requests,
-                     {.progress = [&](int64_t d, int64_t t) {
+  ScoreContinuations(context_, *model_, requests, {.progress = [&](int64_t d, int64_t t) {
                        EXPECT_GT(d, done);
                        done = d;
                        total = t;

@@ -77,8 +77,8 @@ std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, st
     step.recomputed_s = whole.seconds();
 
     for (const TokenLogprob& t : TopLogProbabilities(logits, top)) step.top.push_back({t.token, Exp(t.logprob)});
-    step.choice.token = sampler.Choose(logits, static_cast<int64_t>(tokens.size()),
-                                       {tokens, prompt.size(), config.eos_token_ids});
+    step.choice.token =
+        sampler.Choose(logits, static_cast<int64_t>(tokens.size()), {tokens, prompt.size(), config.eos_token_ids});
     step.choice.probability = Exp(LogProbability(logits, step.choice.token));
     tokens.push_back(step.choice.token);
     trace.push_back(std::move(step));

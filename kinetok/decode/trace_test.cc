@@ -27,7 +27,8 @@ class TraceTest : public ::testing::Test {
 };
 
 TEST_F(TraceTest, StepsChooseWhatGenerateChooses) {
-  for (const SamplerOptions& sampler : {SamplerOptions{.greedy = true}, SamplerOptions{.temperature = 0.8, .seed = 9}}) {
+  for (const SamplerOptions& sampler :
+       {SamplerOptions{.greedy = true}, SamplerOptions{.temperature = 0.8, .seed = 9}}) {
     GenerateOptions options{.sampler = sampler, .max_new_tokens = 7};
     const Generation generated = Generate(context_, model_, prompt_, options);
     const std::vector<TracedStep> trace = TraceGeneration(context_, *model_, prompt_, sampler, 7, 4);

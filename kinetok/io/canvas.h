@@ -1,4 +1,5 @@
-// What charts and pictures are drawn with: colours, text and lines through cairo, into a PNG or an SVG. Internal to io/.
+// What charts and pictures are drawn with: colours, text and lines through cairo, into a PNG or an SVG. Internal to
+// io/.
 #pragma once
 
 #include <cairo.h>

@@ -187,8 +187,8 @@ std::string WritePicture(const Picture& picture, const std::filesystem::path& pa
   while (picture.columns <= 0 && columns > 1 && layout.width > kMostWidth) layout = Place(panels, --columns, top);
   const double width = std::max(layout.width, measure.Width(picture.title) + 2 * kPadding);
   if (width > kMostPixels || layout.height > kMostPixels) {
-    Fail("{}: the picture needs {:.0f} x {:.0f} pixels, {:.0f} are the limit: show less at a time", path.string(), width,
-         layout.height, kMostPixels);
+    Fail("{}: the picture needs {:.0f} x {:.0f} pixels, {:.0f} are the limit: show less at a time", path.string(),
+         width, layout.height, kMostPixels);
   }
   return write(path, static_cast<int>(std::ceil(width)), static_cast<int>(std::ceil(layout.height)), [&](Painter& p) {
     p.Use(kInk);

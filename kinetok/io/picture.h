@@ -29,8 +29,8 @@ struct Picture {
   int columns = 0;  // panels side by side at most; 0: as many as fit into 1100 pixels
 };
 
-// The size follows from what is drawn. The file is written whole or not at all. Returns a text for which the machine has
-// no font, or nothing: its characters are boxes then. Throws Error when the file cannot be written, when a panel's
+// The size follows from what is drawn. The file is written whole or not at all. Returns a text for which the machine
+// has no font, or nothing: its characters are boxes then. Throws Error when the file cannot be written, when a panel's
 // labels and values differ in number, when there is no panel, or when the picture would exceed 10000 pixels.
 std::string WritePicturePng(const Picture& picture, const std::filesystem::path& path);
 std::string WritePictureSvg(const Picture& picture, const std::filesystem::path& path);

@@ -16,7 +16,6 @@ namespace {
 
 using namespace canvas;
 
-
 // One direction of the plane: values low..high onto pixels from..to.
 struct Axis {
   double low = 0, high = 1, from = 0, to = 1;

@@ -49,8 +49,9 @@ TEST_P(AttentionMapTest, RowsSumToOneAndRespectTheMask) {
 }
 
 // The map is what the model used: its probabilities times the values are the attention step's output. The kernel works
-// in float, u = 2^-24: a score is off by at most (head_dim + 1) u times the sum of its products' magnitudes, a probability
-// relatively by twice the greatest such error and 4 u of the exponential, and the sums over keys by 2 tokens u.
+// in float, u = 2^-24: a score is off by at most (head_dim + 1) u times the sum of its products' magnitudes, a
+// probability relatively by twice the greatest such error and 4 u of the exponential, and the sums over keys by 2
+// tokens u.
 TEST_P(AttentionMapTest, WeightedValuesAreTheModelsOutput) {
   for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
     const AttentionMap map = ComputeAttentionMap(context_, *model_, tokens_, layer);

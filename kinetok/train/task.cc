@@ -91,8 +91,8 @@ TaskExample HellaSwag(const JsonObject& line) {
     out.continuations.push_back(fmt::format(" {}", PrepareHellaSwag(ending)));
   }
   out.answer = static_cast<size_t>(Label(line, "label", out.continuations.size()));
-  out.prompt = PrepareHellaSwag(fmt::format("{}: {} {}", line.String("activity_label"), line.String("ctx_a"),
-                                            Capitalize(line.String("ctx_b"))));
+  out.prompt = PrepareHellaSwag(
+      fmt::format("{}: {} {}", line.String("activity_label"), line.String("ctx_a"), Capitalize(line.String("ctx_b"))));
   return out;
 }
 
@@ -256,8 +256,14 @@ TaskReport RunTask(Context& context, const Model& model, const Task& task, const
   score_options.progress = options.progress;
   const ScoreReport scored = ScoreContinuations(context, model, requests, score_options);
 
-  TaskReport out{.examples = static_cast<int64_t>(count), .accuracy = {}, .accuracy_norm = {}, .chance = {},
-                 .perplexity = {}, .tokens = scored.tokens, .rows = scored.rows, .truncated = scored.truncated};
+  TaskReport out{.examples = static_cast<int64_t>(count),
+                 .accuracy = {},
+                 .accuracy_norm = {},
+                 .chance = {},
+                 .perplexity = {},
+                 .tokens = scored.tokens,
+                 .rows = scored.rows,
+                 .truncated = scored.truncated};
   int64_t hits = 0, hits_norm = 0;
   double nats = 0, chance = 0;
   size_t at = 0;

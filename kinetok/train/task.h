@@ -11,8 +11,8 @@
 // Prompts and continuations of the plain formats are taken as they are: a space between them belongs to one of them.
 // HellaSwag's are prepared as lm-evaluation-harness does: the prompt is "activity_label: ctx_a ctx_b" with ctx_b
 // capitalised (first letter upper case, others lower case; ASCII letters here), in it and in the endings " [title]"
-// becomes ". ", other text in square brackets goes, double spaces become one (once), outer white space goes, and a space
-// precedes each ending. LAMBADA's continuation is a space and the last word.
+// becomes ". ", other text in square brackets goes, double spaces become one (once), outer white space goes, and a
+// space precedes each ending. LAMBADA's continuation is a space and the last word.
 #pragma once
 
 #include <cstdint>
@@ -77,8 +77,8 @@ struct TaskReport {
 std::string PromptWithShots(const Task& task, size_t example, const Task& pool, const TaskOptions& options);
 
 // Ids of a continuation are what Encode(prompt + continuation) has beyond the number of Encode(prompt), as
-// lm-evaluation-harness takes them; special tokens typed in a task are plain text; an empty prompt is the model's BOS or
-// EOS. On a tie the first choice wins. Throws Error as ScoreContinuations and PromptWithShots do.
+// lm-evaluation-harness takes them; special tokens typed in a task are plain text; an empty prompt is the model's BOS
+// or EOS. On a tie the first choice wins. Throws Error as ScoreContinuations and PromptWithShots do.
 TaskReport RunTask(Context& context, const Model& model, const Task& task, const Task& pool,
                    const TaskOptions& options = {});
 

@@ -42,7 +42,8 @@ TEST(Task, HellaSwagIsPreparedAsTheHarnessDoes) {
 }
 
 TEST(Task, LambadaAsksForTheLastWord) {
-  const Task task = ParseTask("{\"text\": \"he said \\\"good morning\"}\n\n{\"text\": \"오늘 날씨가 좋다\"}\n", "t.jsonl");
+  const Task task =
+      ParseTask("{\"text\": \"he said \\\"good morning\"}\n\n{\"text\": \"오늘 날씨가 좋다\"}\n", "t.jsonl");
   EXPECT_EQ(task.format, "lambada");
   ASSERT_EQ(task.examples.size(), 2u);
   EXPECT_EQ(task.examples[0].prompt, "he said \"good");
@@ -67,9 +68,8 @@ TEST(Task, MalformedLinesNameFileLineAndField) {
   ExpectParseError("{\"prompt\": \"a\", \"completion\": \"\"}", "field \"completion\" is empty");
   ExpectParseError("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"text\": \"a b\"}",
                    "line 2: this is a line of lambada, the first one was of completion");
-  ExpectParseError(
-      R"({"activity_label": "a", "ctx_a": "a", "ctx_b": "b", "endings": ["a", "b"], "label": "2"})",
-      "field \"label\" is \"2\", expected a number from 0 to 1");
+  ExpectParseError(R"({"activity_label": "a", "ctx_a": "a", "ctx_b": "b", "endings": ["a", "b"], "label": "2"})",
+                   "field \"label\" is \"2\", expected a number from 0 to 1");
   ExpectParseError(R"({"ctx_a": "a", "ctx_b": "b", "endings": ["a", "b"], "label": 1})", "\"activity_label\"");
   try {
     ReadTask("nowhere.jsonl");
@@ -154,7 +154,8 @@ TEST_F(RunTaskTest, ChoicesAreRankedBySumAndByLength) {
     const auto best = [](const std::vector<double>& v) {
       return static_cast<size_t>(std::max_element(v.begin(), v.end()) - v.begin());
     };
-    task.examples.push_back({.prompt = prompt, .continuations = choices, .answer = static_cast<size_t>(i % 3), .group = {}});
+    task.examples.push_back(
+        {.prompt = prompt, .continuations = choices, .answer = static_cast<size_t>(i % 3), .group = {}});
     sums += best(sum) == task.examples.back().answer ? 1 : 0;
     norms += best(norm) == task.examples.back().answer ? 1 : 0;
   }
