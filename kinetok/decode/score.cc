@@ -12,11 +12,8 @@ namespace kinetok {
 namespace {
 
 void RequireCausal(const ModelConfig& config) {
-  for (const Mask& mask : config.masks) {
-    if (mask.kind == Mask::Kind::kFull) {
-      Fail("a {} sees later positions, so it predicts no next token; expected a causal model", config.model_type);
-    }
-  }
+  if (config.IsCausal()) return;
+  Fail("a {} sees later positions, so it predicts no next token; expected a causal model", config.model_type);
 }
 
 // A request as the model reads it: the positions that run, and from which one on they predict the continuation. The

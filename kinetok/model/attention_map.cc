@@ -59,7 +59,7 @@ AttentionMap ComputeAttentionMap(Context& context, const Model& model, std::span
       }
     });
   });
-  model.Forward(context, batch, cache, workspace);
+  model.Hidden(context, batch, cache, workspace);
   return map;
 }
 

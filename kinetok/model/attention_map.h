@@ -22,7 +22,7 @@ struct AttentionMap {
 };
 
 // One pass over `tokens`, the softmax recomputed in double from the layer's own queries and keys. Throws Error when the
-// layer does not exist, and as Model::Forward does.
+// layer does not exist, and as Model::Hidden does.
 AttentionMap ComputeAttentionMap(Context& context, const Model& model, std::span<const int32_t> tokens, int64_t layer);
 
 }  // namespace kinetok

@@ -34,13 +34,13 @@ TEST_P(AttentionMapTest, RowsSumToOneAndRespectTheMask) {
     const AttentionMap map = ComputeAttentionMap(context_, *model_, tokens_, layer);
     ASSERT_EQ(map.heads, config_.num_attention_heads);
     ASSERT_EQ(map.tokens, kTokens);
-    const Mask mask = config_.LayerMask(layer);
     for (int64_t head = 0; head < map.heads; ++head) {
       for (int64_t i = 0; i < kTokens; ++i) {
         const std::span<const double> row = map.Row(head, i);
         EXPECT_NEAR(std::accumulate(row.begin(), row.end(), 0.0), 1, 1e-14);
         for (int64_t j = 0; j < kTokens; ++j) {
-          const bool hidden = j > i || (mask.kind == Mask::Kind::kBanded && j <= i - mask.window);
+          const AttentionRow visible = VisibleRow(config_.LayerMask(layer), 0, static_cast<int32_t>(i), kTokens);
+          const bool hidden = j < visible.first || j > visible.last;
           EXPECT_EQ(row[j] > 0, !hidden) << "layer " << layer << " head " << head << " position " << i << " key " << j;
         }
       }
@@ -91,7 +91,7 @@ TEST_P(AttentionMapTest, WeightedValuesAreTheModelsOutput) {
         }
       }
     });
-    model_->Forward(context_, rows, cache, workspace);
+    model_->Hidden(context_, rows, cache, workspace);
     EXPECT_EQ(seen, 1);
   }
 }
