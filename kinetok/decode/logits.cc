@@ -27,6 +27,7 @@ void ForEachLogits(Context& context, const Model& model, std::span<const int32_t
 }
 
 std::vector<float> NextLogits(Context& context, const Model& model, std::span<const int32_t> tokens) {
+  RequireNextToken(model.config(), "choosing a token");
   CheckPrompt(model.config(), tokens);
   KvCache cache(model.config());
   const int sequence = cache.NewSequence();

@@ -11,11 +11,6 @@
 namespace kinetok {
 namespace {
 
-void RequireCausal(const ModelConfig& config) {
-  if (config.IsCausal()) return;
-  Fail("a {} sees later positions, so it predicts no next token; expected a causal model", config.model_type);
-}
-
 // A request as the model reads it: the positions that run, and from which one on they predict the continuation. The
 // continuation's last token is predicted and never read.
 struct Line {
@@ -63,7 +58,7 @@ class Scorer {
  public:
   Scorer(Context& context, const Model& model, std::span<const ScoreRequest> requests, const ScoreOptions& options)
       : context_(context), model_(model), requests_(requests), options_(options), cache_(model.config()) {
-    RequireCausal(model.config());
+    RequireNextToken(model.config(), "scoring");
     if (std::min({options.pass_rows, options.logits_rows, options.sequences}) < 1) {
       Fail("a pass of {} rows, {} with logits, of {} sequences; each must be at least 1", options.pass_rows,
            options.logits_rows, options.sequences);
@@ -213,7 +208,7 @@ PerplexityReport ComputePerplexity(Context& context, const Model& model, std::sp
                                    const PerplexityOptions& options) {
   constexpr int64_t kPiece = 128;  // bounds the logits' memory: 16 MB at a vocabulary of 32,000
   const ModelConfig& config = model.config();
-  RequireCausal(config);
+  RequireNextToken(config, "a perplexity");
   options.Check(config);
   const auto n = static_cast<int64_t>(tokens.size());
   if (n < 2) Fail("the text has {} tokens; a perplexity needs at least 2", n);

@@ -37,8 +37,8 @@ struct ScoreOptions {
 
 // Scores all requests as one ragged batch over the tree of their prefixes: a prefix that several requests share is
 // computed once, and forked (KvCache::Fork) where they part. The result is what each request gives alone, bit for bit.
-// A request longer than the context loses the beginning of its prompt. Throws Error when a model sees later positions
-// (it predicts no next token), a prompt or continuation is empty, a continuation does not fit the context, or an id is
+// A request longer than the context loses the beginning of its prompt. Throws Error when the model predicts no next
+// token, a prompt or continuation is empty, a continuation does not fit the context, or an id is
 // outside the vocabulary.
 ScoreReport ScoreContinuations(Context& context, const Model& model, std::span<const ScoreRequest> requests,
                                const ScoreOptions& options = {});

@@ -49,6 +49,7 @@ bool SameBits(std::span<const float> a, std::span<const float> b) {
 std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, std::span<const int32_t> prompt,
                                         const SamplerOptions& options, int64_t steps, int64_t top) {
   const ModelConfig& config = model.config();
+  RequireNextToken(config, "the autoregressive loop");
   CheckPrompt(config, prompt);
   options.CheckIds(config.vocab_size);
   if (steps < 1) Fail("steps is {}; it must be at least 1", steps);
@@ -89,6 +90,7 @@ std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, st
 }
 
 TeacherForcing TraceTeacherForcing(Context& context, const Model& model, std::span<const int32_t> tokens) {
+  RequireNextToken(model.config(), "teacher forcing");
   CheckPrompt(model.config(), tokens);
   if (tokens.size() < 2) Fail("the text has {} token; teacher forcing needs at least 2", tokens.size());
   const std::span<const int32_t> inputs = tokens.first(tokens.size() - 1);
