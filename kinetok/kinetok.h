@@ -30,12 +30,16 @@
 #include "kinetok/text/tokenizer_trainer.h"
 
 // Generate and GenerateBatch: prompts in, text or ids out. Engine: the loop under both, one step at a time.
+// ScoreContinuations and ComputePerplexity: how likely given texts are.
 #include "kinetok/decode/engine.h"
 #include "kinetok/decode/generate.h"
 #include "kinetok/decode/logits.h"
+#include "kinetok/decode/score.h"
 
 // Trainer: checkpoints, resuming, evaluation. TokeniseFiles and SplitTokens make its data.
+// ReadTask and RunTask: multiple-choice and next-word tasks.
 #include "kinetok/train/dataset.h"
 #include "kinetok/train/run_directory.h"
+#include "kinetok/train/task.h"
 #include "kinetok/train/train_config.h"
 #include "kinetok/train/trainer.h"
