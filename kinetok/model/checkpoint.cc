@@ -14,11 +14,11 @@ std::string ShapeText(std::span<const int64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-// A head stored beside the embedding that it is tied to: fine when it is the same matrix.
-bool IsCopyOfTiedHead(const ModelConfig& config, const TensorData& tensor, const TensorData* embedding) {
-  if (!config.tie_word_embeddings || tensor.info->name != "lm_head.weight" || embedding == nullptr) return false;
-  if (tensor.info->dtype != embedding->info->dtype || tensor.info->bytes != embedding->info->bytes) return false;
-  return std::memcmp(tensor.bytes().data(), embedding->bytes().data(), tensor.bytes().size()) == 0;
+// Whether a tensor holds what the tensor that it repeats holds, like a head stored beside the embedding that it is tied
+// to.
+bool SameData(const TensorData& a, const TensorData& b) {
+  return a.info->dtype == b.info->dtype && a.info->bytes == b.info->bytes &&
+         std::memcmp(a.bytes().data(), b.bytes().data(), a.bytes().size()) == 0;
 }
 
 std::string_view HuggingFaceDType(DType dtype) {
@@ -93,7 +93,7 @@ MatchedTensors MatchTensors(const std::filesystem::path& dir, const Checkpoint& 
     if (!fresh) Fail("{} and \"{}\" are the same tensor", t.Describe(), it->second->info->name);
   }
   MatchedTensors out;
-  const TensorData* embedding = nullptr;
+  std::map<std::string_view, const TensorData*> taken;
   for (const PublishedTensor& want : needed) {
     const auto it = by_name.find(want.name);
     if (it == by_name.end()) {
@@ -105,12 +105,14 @@ MatchedTensors MatchTensors(const std::filesystem::path& dir, const Checkpoint& 
     }
     if (!t.info->type) Fail("{} has dtype {}, expected F32, F16 or BF16", t.Describe(), t.info->dtype);
     if (want.zero_filled) CheckZero(t, want.rows);
-    if (embedding == nullptr) embedding = &t;  // the embedding comes first in every layout
+    taken[want.name] = &t;
     out.found.push_back(&t);
     by_name.erase(it);
   }
   for (const auto& [name, tensor] : by_name) {
-    if (!IsIgnorableTensor(config, name) && !IsCopyOfTiedHead(config, *tensor, embedding)) {
+    const auto original = taken.find(OriginalOfCopy(config, name));
+    const bool copy = original != taken.end() && SameData(*tensor, *original->second);
+    if (!copy && !IsIgnorableTensor(config, name)) {
       Fail("{} is not part of this model (model_type \"{}\")", tensor->Describe(), config.model_type);
     }
     out.unread.push_back(tensor->info->name);
