@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kinetok/base/sha256.h"
-#include "kinetok/decode/engine.h"
+#include "kinetok/decode/sequences.h"
 
 namespace kinetok {
 
