@@ -169,7 +169,8 @@ def beam_models():
     for i, (name, config) in enumerate(BEAM_MODELS.items()):
         model, tensors, _ = build(config, 2000 + i)
         config.architectures = [type(model).__name__]
-        models[name] = model, {"seed": 2000 + i, "dtype": "f32", "config": json.loads(config.to_json_string()), "tensors": tensors}
+        models[name] = model, {"seed": 2000 + i, "dtype": "f32", "config": json.loads(config.to_json_string()),
+                               "tensors": tensors}
     return models
 
 
