@@ -74,6 +74,7 @@ int Main(int argc, char** argv) {
   AddLogits(app, common);
   AddInit(app, common);
   AddInspect(app, common);
+  AddConvert(app, common);
   AddBench(app, common);
   try {
     app.parse(argc, argv);

@@ -18,8 +18,8 @@ namespace {
 constexpr uint64_t kMaxKeyBytes = 65535, kMaxNameBytes = 64;
 constexpr uint32_t kMaxDimensions = 4;
 constexpr int64_t kMaxAlignment = 65536;
-// The fewest bytes that a field (key of one byte, type, value of one byte) and a tensor (name of one byte, one dimension)
-// can take: a count that does not fit into the file is a lie.
+// The fewest bytes that a field (key of one byte, type, value of one byte) and a tensor (name of one byte, one
+// dimension) can take: a count that does not fit into the file is a lie.
 constexpr uint64_t kSmallestField = 8 + 1 + 4 + 1, kSmallestTensor = 8 + 1 + 4 + 8 + 4 + 8;
 constexpr std::string_view kAlignmentKey = "general.alignment";
 

@@ -1,5 +1,5 @@
-// GGUF files, versions 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): read through a mapping after
-// every count, length, offset and product was checked against the file; written as a stream.
+// GGUF files, versions 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): read through a mapping
+// after every count, length, offset and product was checked against the file; written as a stream.
 //
 //   magic "GGUF", version, count of tensors, count of metadata fields
 //   fields:  key, type, value          tensors:  name, dimensions (the contiguous one first), type, offset
@@ -41,10 +41,10 @@ enum class GgufType : uint32_t {
 
 // A field's value, as views into the file.
 struct GgufValue {
-  GgufType type = GgufType::kUint32;     // of the value, or of an array's elements
+  GgufType type = GgufType::kUint32;  // of the value, or of an array's elements
   bool is_array = false;
-  int64_t count = 1;                     // elements
-  std::span<const std::byte> bytes;      // of numbers and bools, as stored
+  int64_t count = 1;                      // elements
+  std::span<const std::byte> bytes;       // of numbers and bools, as stored
   std::vector<std::string_view> strings;  // of strings
 };
 
@@ -74,7 +74,8 @@ class GgufMetadata {
   bool Bool(std::string_view key, bool fallback) const;
   std::string String(std::string_view key, std::string fallback) const;
 
-  // All fields in the order of the file. An array of more than `longest` elements is {"type": "string", "count": 32000}.
+  // All fields in the order of the file. An array of more than `longest` elements is {"type": "string", "count":
+  // 32000}.
   OrderedJson ToJson(int64_t longest) const;
   std::vector<std::string> keys() const { return order_; }
 
@@ -94,8 +95,9 @@ struct GgufHeader {
   int64_t data_offset = 0;
 };
 
-// Checks a file of `file_size` bytes of which `start` holds at least the header. Throws Error naming `source`, the field
-// or tensor and the value for everything that the format forbids; nested arrays, which no model uses, are refused too.
+// Checks a file of `file_size` bytes of which `start` holds at least the header. Throws Error naming `source`, the
+// field or tensor and the value for everything that the format forbids; nested arrays, which no model uses, are refused
+// too.
 GgufHeader ParseGgufHeader(std::span<const std::byte> start, uint64_t file_size, std::string_view source);
 
 class GgufFile : public TensorFile {

@@ -58,8 +58,8 @@ std::string Shown(const GgufValue& value) {
 // The element when it is a whole number from `low` to `high`.
 std::optional<int64_t> Whole(const GgufValue& value, int64_t index, int64_t low, int64_t high) {
   const OrderedJson element = Element(value, index);
-  const bool fits = element.is_number_integer() && (!element.is_number_unsigned() ||
-                                                    element.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX));
+  const bool fits = element.is_number_integer() &&
+                    (!element.is_number_unsigned() || element.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX));
   if (!fits || element.get<int64_t>() < low || element.get<int64_t>() > high) return std::nullopt;
   return element.get<int64_t>();
 }

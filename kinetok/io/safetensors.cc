@@ -130,8 +130,8 @@ class HeaderReader {
                    : key_ == "data_offsets" ? &entry.has_offsets
                                             : nullptr;
       if (seen == nullptr) {
-        Fail("{}: tensor {} has the field {}, expected dtype, shape and data_offsets only", source_, QuoteName(entry.name),
-             QuoteName(key_));
+        Fail("{}: tensor {} has the field {}, expected dtype, shape and data_offsets only", source_,
+             QuoteName(entry.name), QuoteName(key_));
       }
       fresh = !std::exchange(*seen, true);
     }

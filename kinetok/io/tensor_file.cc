@@ -41,7 +41,8 @@ std::string TensorData::Describe() const {
 }
 
 DType TensorData::RequireType() const {
-  if (!info->type) Fail("{} has type {}, which is not supported yet; expected F32, F16 or BF16", Describe(), info->dtype);
+  if (!info->type)
+    Fail("{} has type {}, which is not supported yet; expected F32, F16 or BF16", Describe(), info->dtype);
   return *info->type;
 }
 
