@@ -16,7 +16,7 @@ namespace kinetok {
 
 // What a model's special ids are, and whether EncodeOptions::special puts the ends around a text.
 struct SpecialIds {
-  std::optional<int32_t> bos, eos, unk, pad, cls, sep, mask;
+  std::optional<int32_t> bos = {}, eos = {}, unk = {}, pad = {}, cls = {}, sep = {}, mask = {};
 };
 
 // Numbered as in sentencepiece_model.proto and in GGUF's tokenizer.ggml.token_type.
