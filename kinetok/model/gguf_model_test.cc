@@ -37,7 +37,7 @@ class GgufModelTest : public ::testing::Test {
       std::erase_if(fields, [&](const auto& field) { return field.first == key; });
     }
   };
-  // The file of a small model after `edit`, its weights all 0.25.
+  // The file of a small model after `edit`. Every tensor has a value of its own; a head may have the embedding's.
   void Write(const std::string& preset, const std::function<void(Contents&)>& edit) {
     const ModelConfig config = Preset(preset);
     Contents contents{GgufConfigFields(config, DType::kF32, "test"), {}};
@@ -46,8 +46,10 @@ class GgufModelTest : public ::testing::Test {
     }
     edit(contents);
     GgufWriter writer(file_, contents.tensors, contents.fields);
+    float value = 0;
     for (const TensorSpec& t : writer.tensors()) {
-      writer.Write(t.name, std::vector<float>(static_cast<size_t>(TensorBytes(t) / 4), 0.25f));
+      const auto elements = static_cast<size_t>(TensorBytes(t) / DTypeSize(t.dtype));
+      writer.Write(t.name, std::vector<float>(elements, head_is_copy_ && t.name == "output.weight" ? 1 : ++value));
     }
     writer.Commit();
   }
@@ -66,6 +68,7 @@ class GgufModelTest : public ::testing::Test {
   }
 
   fs::path file_;
+  bool head_is_copy_ = false;
 };
 
 TEST_F(GgufModelTest, FieldsBecomeTheConfigurationAndAbsentOnesTheirDefaults) {
@@ -163,11 +166,15 @@ TEST_F(GgufModelTest, NamesTheTensorThatIsMissingMisshapenSurplusOrQuantised) {
 }
 
 TEST_F(GgufModelTest, AHeadThatIsACopyOfTheEmbeddingIsKeptOnce) {
-  Write("tiny", [](Contents& c) { c.tensors.push_back({"output.weight", DType::kF32, {512, 64}}); });  // all 0.25
+  head_is_copy_ = true;
+  Write("tiny", [](Contents& c) { c.tensors.push_back({"output.weight", DType::kF32, {512, 64}}); });
   const ModelFiles files(file_);
   EXPECT_TRUE(files.config().tie_word_embeddings);
   EXPECT_THAT(files.tensors().unread, ElementsAre("output.weight"));
   Write("tiny", [](Contents& c) { c.tensors.push_back({"output.weight", DType::kF16, {512, 64}}); });
+  EXPECT_FALSE(ModelFiles(file_).config().tie_word_embeddings);
+  head_is_copy_ = false;
+  Write("tiny", [](Contents& c) { c.tensors.push_back({"output.weight", DType::kF32, {512, 64}}); });
   EXPECT_FALSE(ModelFiles(file_).config().tie_word_embeddings);
 }
 
