@@ -16,16 +16,11 @@ std::string ShapeText(std::span<const int64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-bool SameTensor(const TensorData& a, const TensorData& b) {
+// Whether a tensor holds what the tensor that it repeats holds, like a head stored beside the embedding that it is tied
+// to.
+bool SameData(const TensorData& a, const TensorData& b) {
   return a.info->dtype == b.info->dtype && a.info->shape == b.info->shape &&
          std::memcmp(a.bytes().data(), b.bytes().data(), a.bytes().size()) == 0;
-}
-
-// A head stored beside the embedding that it is tied to: fine when it is the same matrix.
-bool IsCopyOfTiedHead(const ModelConfig& config, const TensorData& tensor, const TensorData* embedding) {
-  const bool head = tensor.info->name == "lm_head.weight" || tensor.info->name == "output.weight";
-  if (!config.tie_word_embeddings || !head || embedding == nullptr) return false;
-  return SameTensor(tensor, *embedding);
 }
 
 void WriteTensor(SafetensorsWriter& writer, const PublishedTensor& t, const ParameterList& list,
@@ -92,7 +87,7 @@ MatchedTensors MatchTensors(const Checkpoint& checkpoint, const ModelConfig& con
   }
   MatchedTensors out;
   out.needed = gguf ? GgufTensors(config, list) : PublishedTensors(config, list);
-  const TensorData* embedding = nullptr;
+  std::map<std::string_view, const TensorData*> taken;
   for (const PublishedTensor& want : out.needed) {
     const auto it = by_name.find(want.name);
     if (it == by_name.end()) {
@@ -105,13 +100,14 @@ MatchedTensors MatchTensors(const Checkpoint& checkpoint, const ModelConfig& con
     }
     t.RequireType();
     if (want.zero_filled) CheckZero(t, want.rows);
-    if (embedding == nullptr) embedding = &t;  // the embedding comes first in every layout
+    taken[want.name] = &t;
     out.found.push_back(&t);
     by_name.erase(it);
   }
   for (const auto& [name, tensor] : by_name) {
-    const bool ignorable = !gguf && IsIgnorableTensor(config, name);
-    if (!ignorable && !IsCopyOfTiedHead(config, *tensor, embedding)) {
+    const auto original = taken.find(gguf ? GgufOriginalOfCopy(name) : OriginalOfCopy(config, name));
+    const bool copy = original != taken.end() && SameData(*tensor, *original->second);
+    if (!copy && (gguf || !IsIgnorableTensor(config, name))) {
       Fail("{} is not part of this model ({} \"{}\")", tensor->Describe(), gguf ? "architecture" : "model_type",
            config.model_type);
     }
@@ -129,7 +125,7 @@ std::unique_ptr<const Checkpoint> OpenModel(const std::filesystem::path& path, M
     const TensorData *head = checkpoint->Find("output.weight"), *embedding = checkpoint->Find("token_embd.weight");
     // Some files of a tied model carry the matrix twice; it is read and kept once.
     if (head != nullptr && embedding != nullptr) {
-      config->tie_word_embeddings = SameTensor(*head, *embedding);
+      config->tie_word_embeddings = SameData(*head, *embedding);
       head->Drop();
       embedding->Drop();
     }

@@ -57,8 +57,9 @@ class CheckpointTest : public ::testing::Test {
 };
 
 TEST_F(CheckpointTest, WhatIsSavedIsWhatIsLoaded) {
-  for (const NamedConfig& named : TestConfigs()) {
-    if (named.config.masks.size() > 1) continue;
+  std::vector<NamedConfig> all = TestConfigs();
+  all.push_back(TestEncoder());
+  for (const NamedConfig& named : all) {
     const ParameterList list(named.config);
     const std::vector<float> flat = DrawParameters(list, 2);
     SaveCheckpoint(dir_, named.config, flat, nullptr, DType::kF32);

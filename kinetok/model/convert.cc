@@ -59,7 +59,7 @@ void CheckTarget(const fs::path& to, bool gguf, bool force) {
 
 // What llama.cpp computes with in f32 only.
 bool IsAlwaysF32InGguf(const PublishedTensor& t, const ParameterList& list) {
-  return t.shape.size() < 2 || t.parameter == list.position;
+  return t.shape.size() < 2 || t.parameter == list.position || t.parameter == list.token_type;
 }
 
 // One conversion: every tensor's place in both layouts.
@@ -170,6 +170,12 @@ int64_t WriteDirectory(Conversion& conversion, const fs::path& to, const Convert
     }
   } else if (options.tokenizer) {
     if (const auto tokenizer = TokenizerOf(files)) tokenizer->Save(directory.path());
+  }
+  const std::string source = files.checkpoint().path().string();
+  const OrderedJson json = ModelConfigToJson(files.config(), HuggingFaceDType(conversion.matrix_type()));
+  if (ParseModelConfig(Json(json), source) != files.config()) {
+    Fail("{}: this model has options that a config.json of model_type \"{}\" cannot hold", source,
+         files.config().model_type);
   }
   SaveConfig(directory.path(), files.config(), conversion.matrix_type());
   const std::vector<Shard> shards = PlanShards(conversion.specs(), options.max_shard_bytes);

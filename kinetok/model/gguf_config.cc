@@ -119,7 +119,7 @@ ModelConfig ReadGpt2(const GgufMetadata& metadata, const Fields& f) {
   c.intermediate_size = f.Int("feed_forward_length", 4 * c.hidden_size);
   c.max_position_embeddings = f.Int("context_length");
   c.norm_eps = f.Positive("attention.layer_norm_epsilon");
-  c.norm_bias = c.attention_bias = c.mlp_bias = metadata.Bool(kBiasKey, true);
+  c.norm_bias = c.attention_bias = c.attention_out_bias = c.mlp_bias = metadata.Bool(kBiasKey, true);
   return c;
 }
 
@@ -127,7 +127,7 @@ ModelConfig ReadLlama(const GgufMetadata& metadata, const Fields& f) {
   f.AllowOnly({"vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length",
                "attention.head_count", "attention.head_count_kv", "attention.layer_norm_rms_epsilon",
                "attention.key_length", "attention.value_length", "rope.dimension_count", "rope.freq_base",
-               "rope.scaling.type", "expert_count", "expert_used_count"});
+               "rope.scaling.type", "rope.scaling.factor", "expert_count", "expert_used_count"});
   ModelConfig c;
   c.model_type = "llama";
   c.vocab_size = f.VocabSize();
@@ -152,8 +152,11 @@ ModelConfig ReadLlama(const GgufMetadata& metadata, const Fields& f) {
   c.position = Position::kRope;
   c.rope_theta = f.Positive("rope.freq_base", 10000.0);
   const std::string scaling = metadata.String(f.Key("rope.scaling.type"), "none");
-  if (scaling != "none") {
-    Fail("{}: field \"{}\" is \"{}\", which is not supported; expected \"none\"", metadata.source(),
+  if (scaling == "linear") {
+    c.rope_scaling.kind = RopeScaling::Kind::kLinear;
+    c.rope_scaling.factor = f.Positive("rope.scaling.factor");
+  } else if (scaling != "none") {
+    Fail("{}: field \"{}\" is \"{}\", which is not supported; expected \"none\" or \"linear\"", metadata.source(),
          f.Key("rope.scaling.type"), scaling);
   }
   if (f.HasTensor("rope_freqs.weight")) {
@@ -162,6 +165,7 @@ ModelConfig ReadLlama(const GgufMetadata& metadata, const Fields& f) {
   c.gated_mlp = true;
   c.activation = Activation::kSilu;
   c.attention_bias = f.HasTensor("blk.0.attn_q.bias");
+  c.attention_out_bias = f.HasTensor("blk.0.attn_output.bias");
   c.mlp_bias = f.HasTensor("blk.0.ffn_gate.bias");
   return c;
 }
@@ -229,10 +233,13 @@ ModelConfig ReadGgufConfig(const GgufMetadata& metadata, const std::vector<Tenso
 GgufFields GgufConfigFields(const ModelConfig& c, DType dtype, std::string_view source) {
   const bool gpt2 = c.model_type == "gpt2";
   if (!gpt2 && c.model_type != "llama") {
-    Fail("{}: model_type \"{}\" has no architecture in GGUF; expected gpt2 or llama", source, c.model_type);
+    Fail("{}: model_type \"{}\" cannot be written as GGUF; expected gpt2 or llama", source, c.model_type);
   }
   if (gpt2 && c.activation != Activation::kGeluTanh) {
     Fail("{}: activation_function is not gelu_new, which GGUF's gpt2 always has", source);
+  }
+  if (c.rope_scaling.kind == RopeScaling::Kind::kLlama3) {
+    Fail("{}: rope type \"llama3\" has no field in GGUF; expected \"default\" or \"linear\"", source);
   }
   const auto count = [](int64_t value) { return static_cast<uint32_t>(value); };
   GgufFields out = {{"general.architecture", c.model_type},
@@ -258,6 +265,10 @@ GgufFields GgufConfigFields(const ModelConfig& c, DType dtype, std::string_view 
     add("attention.value_length", count(c.head_dim));
     add("rope.dimension_count", count(c.head_dim));
     add("rope.freq_base", static_cast<float>(c.rope_theta));
+    if (c.rope_scaling.kind == RopeScaling::Kind::kLinear) {
+      add("rope.scaling.type", std::string("linear"));
+      add("rope.scaling.factor", static_cast<float>(c.rope_scaling.factor));
+    }
   }
   if (c.bos_token_id) out.emplace_back("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(*c.bos_token_id));
   if (!c.eos_token_ids.empty()) {

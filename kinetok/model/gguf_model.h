@@ -25,6 +25,9 @@ GgufFields GgufConfigFields(const ModelConfig& config, DType dtype, std::string_
 // Every tensor of a GGUF file of config.model_type, in file order: what PublishedTensors is for Hugging Face's layout.
 std::vector<PublishedTensor> GgufTensors(const ModelConfig& config, const ParameterList& list);
 
+// The tensor that a file may store once more as `name`; empty when there is none.
+std::string_view GgufOriginalOfCopy(std::string_view name);
+
 // The tokenizer that a file carries. Throws Error when it carries none or one of a kind that is not supported.
 std::shared_ptr<const Tokenizer> ReadGgufTokenizer(const GgufMetadata& metadata);
 

