@@ -19,6 +19,8 @@ struct Flags {
   bool no_tokenizer = false, force = false;
 };
 
+struct Interrupted {};
+
 int Convert(const Common& common, const Flags& flags) {
   RequireModel(flags.model);
   if (flags.out.empty()) throw UsageError("--out is missing: a directory, or a file that ends in .gguf");
@@ -30,8 +32,9 @@ int Convert(const Common& common, const Flags& flags) {
   options.max_shard_bytes = static_cast<int64_t>(flags.max_shard_size);
   options.tokenizer = !flags.no_tokenizer;
   options.force = flags.force;
+  const std::atomic<bool>& interrupted = CatchInterrupt();
   ConvertResult result;
-  {
+  try {
     constexpr int64_t kStep = 1'000'000;
     ProgressBar progress(std::cerr, {.label = "converting",
                                      .total = 0,
@@ -40,10 +43,13 @@ int Convert(const Common& common, const Flags& flags) {
                                      .interactive = IsTerminal(STDERR_FILENO),
                                      .columns = TerminalColumns(STDERR_FILENO)});
     options.progress = [&](int64_t done, int64_t total) {
+      if (interrupted) throw Interrupted();  // what was written so far is removed on the way
       progress.Update(done / kStep,
                       fmt::format("{:.0f}%", 100.0 * static_cast<double>(done) / static_cast<double>(total)));
     };
     result = ConvertModel(flags.model, flags.out, options);
+  } catch (const Interrupted&) {
+    return kInterrupted;
   }
   if (common.json) {
     PrintJson(

@@ -65,6 +65,9 @@ ModelConfig LoadDirectoryConfig(const std::filesystem::path& dir) {
     Fail("{}: is not a model directory; expected a Hugging Face directory or a .gguf file", dir.string());
   }
   const auto file = dir / "config.json";
+  if (!std::filesystem::exists(file)) {
+    Fail("{}: holds no config.json; expected a Hugging Face model directory or the name of a .gguf file", dir.string());
+  }
   Json json = ParseJson(ReadFile(file), file.string());
   const auto generation = dir / "generation_config.json";
   if (std::filesystem::exists(generation)) {

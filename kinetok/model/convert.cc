@@ -31,6 +31,10 @@ constexpr std::array kTokenizerFiles = {"tokenizer.json",
                                         "vocab.bpe",
                                         "chat_template.jinja"};
 
+// Of these, the ones that hold a vocabulary.
+constexpr std::array kVocabularyFiles = {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt",
+                                         "encoder.json"};
+
 bool IsFileOfAModel(const std::string& name) {
   const bool weights = name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".index.json"));
   return weights || name == "config.json" || name == "generation_config.json" ||
@@ -178,6 +182,10 @@ int64_t WriteDirectory(Conversion& conversion, const fs::path& to, const Convert
          files.config().model_type);
   }
   SaveConfig(directory.path(), files.config(), conversion.matrix_type());
+  const fs::path generation = files.checkpoint().path() / "generation_config.json";
+  if (files.checkpoint().gguf() == nullptr && fs::exists(generation)) {  // it says more than ends of texts
+    WriteFileAtomically(directory.path() / "generation_config.json", ReadFile(generation));
+  }
   const std::vector<Shard> shards = PlanShards(conversion.specs(), options.max_shard_bytes);
   int64_t bytes = 0;
   for (const Shard& shard : shards) {

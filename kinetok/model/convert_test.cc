@@ -46,7 +46,9 @@ class ConvertTest : public ::testing::Test {
     Workspace workspace;
     const int s = cache.NewSequence();
     const std::vector<BatchRow> rows = {{3, s, true}, {7, s, true}, {11, s, true}, {300, s, true}};
-    const Rows<const float> l = m->Forward(context, rows, cache, workspace);
+    const bool headless = m->config().head == Head::kNone;
+    const Rows<const float> l =
+        headless ? m->Hidden(context, rows, cache, workspace) : m->Forward(context, rows, cache, workspace);
     return {l.data, l.data + l.rows * l.width};
   }
   static std::string ConvertError(const fs::path& from, const fs::path& to, const ConvertOptions& options = {}) {
@@ -70,6 +72,8 @@ class ConvertTest : public ::testing::Test {
 std::vector<NamedConfig> GgufConfigs() {
   std::vector<NamedConfig> configs = TestConfigs();
   std::erase_if(configs, [](const NamedConfig& c) { return c.name.find("gpt2") != 0 && c.name.find("llama") != 0; });
+  configs.push_back(TestEncoder());
+  configs.back().config.head = Head::kNone;
   for (NamedConfig& c : configs) {
     if (c.config.model_type == "gpt2") c.config.activation = Activation::kGeluTanh;
     if (c.name == "llama_bias") c.config.rope_scaling = {.kind = RopeScaling::Kind::kLinear, .factor = 2};
@@ -244,11 +248,14 @@ TEST_F(ConvertTest, WhatGgufHasNoFormForIsRefusedByName) {
   fs::remove_all(at("llama3"));
   EXPECT_THAT(error([](ModelConfig& c) { c.scale_attention = false; }),
               HasSubstr("this model has options that a GGUF file of architecture \"gpt2\" cannot hold"));
-  for (const char* preset : {"tiny-gpt1", "tiny-gpt-neo", "tiny-bert"}) {
+  for (const char* preset : {"tiny-gpt1", "tiny-gpt-neo"}) {
     EXPECT_THAT(ConvertError(Make(preset, Preset(preset), DType::kF32), at("m.gguf")),
                 HasSubstr("cannot be written as GGUF"));
     fs::remove_all(at(preset));
   }
+  EXPECT_THAT(ConvertError(Make("bert", Preset("tiny-bert"), DType::kF32), at("m.gguf")),
+              HasSubstr("holds no head for masked words; expected a BertModel"));
+  fs::remove_all(at("bert"));
   EXPECT_EQ(error([](ModelConfig& c) { c.resid_pdrop = 0.5; }), "no error");  // of training alone
   CharTrainer trainer({"<|endoftext|>"});
   trainer.Add("abcdefgh");

@@ -74,15 +74,17 @@ class Fields {
       }
     }
   }
-  // Rows of the embedding.
-  int64_t VocabSize() const {
-    const TensorInfo* embedding = FindTensor("token_embd.weight");
-    if (embedding == nullptr) Fail("{}: tensor \"token_embd.weight\" is missing", metadata_.source());
-    const int64_t rows = embedding->shape[0];
-    if (embedding->shape.size() != 2 || rows > kMost) {
-      Fail("{}: tensor \"token_embd.weight\" has shape [{}], expected [vocabulary, width]", metadata_.source(),
-           fmt::join(embedding->shape, ", "));
+  int64_t RowsOf(std::string_view name) const {
+    const TensorInfo* tensor = FindTensor(name);
+    if (tensor == nullptr) Fail("{}: tensor \"{}\" is missing", metadata_.source(), name);
+    if (tensor->shape.size() != 2 || tensor->shape[0] > kMost) {
+      Fail("{}: tensor \"{}\" has shape [{}], expected [rows, width]", metadata_.source(), name,
+           fmt::join(tensor->shape, ", "));
     }
+    return tensor->shape[0];
+  }
+  int64_t VocabSize() const {
+    const int64_t rows = RowsOf("token_embd.weight");
     RequireInt("vocab_size", rows);
     return rows;
   }
@@ -101,6 +103,17 @@ class Fields {
   std::string prefix_;
 };
 
+// As many heads of keys as of queries, which share the width.
+void ReadHeads(const GgufMetadata& metadata, const Fields& f, ModelConfig* c) {
+  c->num_attention_heads = c->num_key_value_heads = f.Int("attention.head_count");
+  f.RequireInt("attention.head_count_kv", c->num_attention_heads);
+  if (c->hidden_size % c->num_attention_heads != 0) {
+    Fail("{}: field \"{}\" is {}, expected a multiple of attention.head_count ({})", metadata.source(),
+         f.Key("embedding_length"), c->hidden_size, c->num_attention_heads);
+  }
+  c->head_dim = c->hidden_size / c->num_attention_heads;
+}
+
 ModelConfig ReadGpt2(const GgufMetadata& metadata, const Fields& f) {
   f.AllowOnly({"vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length",
                "attention.head_count", "attention.head_count_kv", "attention.layer_norm_epsilon"});
@@ -109,13 +122,7 @@ ModelConfig ReadGpt2(const GgufMetadata& metadata, const Fields& f) {
   c.vocab_size = f.VocabSize();
   c.hidden_size = f.Int("embedding_length");
   c.num_hidden_layers = f.Int("block_count");
-  c.num_attention_heads = c.num_key_value_heads = f.Int("attention.head_count");
-  f.RequireInt("attention.head_count_kv", c.num_attention_heads);
-  if (c.hidden_size % c.num_attention_heads != 0) {
-    Fail("{}: field \"{}\" is {}, expected a multiple of attention.head_count ({})", metadata.source(),
-         f.Key("embedding_length"), c.hidden_size, c.num_attention_heads);
-  }
-  c.head_dim = c.hidden_size / c.num_attention_heads;
+  ReadHeads(metadata, f, &c);
   c.intermediate_size = f.Int("feed_forward_length", 4 * c.hidden_size);
   c.max_position_embeddings = f.Int("context_length");
   c.norm_eps = f.Positive("attention.layer_norm_epsilon");
@@ -170,6 +177,38 @@ ModelConfig ReadLlama(const GgufMetadata& metadata, const Fields& f) {
   return c;
 }
 
+// BertModel. llama.cpp computes its GELU by the approximation; the models have the exact one.
+ModelConfig ReadBert(const GgufMetadata& metadata, const Fields& f) {
+  f.AllowOnly({"vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length",
+               "attention.head_count", "attention.layer_norm_epsilon", "attention.causal", "pooling_type"});
+  ModelConfig c;
+  c.model_type = "bert";
+  c.vocab_size = f.VocabSize();
+  c.hidden_size = f.Int("embedding_length");
+  c.num_hidden_layers = f.Int("block_count");
+  ReadHeads(metadata, f, &c);
+  c.intermediate_size = f.Int("feed_forward_length");
+  c.max_position_embeddings = f.Int("context_length");
+  c.type_vocab_size = f.RowsOf("token_types.weight");
+  c.masks = {Mask::Full()};
+  c.norm_place = NormPlace::kAfter;
+  c.embedding_norm = true;
+  c.final_norm = false;
+  c.norm_eps = f.Positive("attention.layer_norm_epsilon");
+  c.activation = Activation::kGeluErf;
+  c.head = Head::kNone;
+  if (metadata.Bool(f.Key("attention.causal"), false)) {
+    Fail("{}: field \"{}\" is true, which is not supported; expected false", metadata.source(),
+         f.Key("attention.causal"));
+  }
+  // How a sentence's vector is made: 1 is the mean over its tokens, 0 leaves it to the user.
+  if (const int64_t pooling = metadata.Int(f.Key("pooling_type"), 0, kMost, 0); pooling > 1) {
+    Fail("{}: field \"{}\" is {}, which is not supported; expected 0 (none) or 1 (mean)", metadata.source(),
+         f.Key("pooling_type"), pooling);
+  }
+  return c;
+}
+
 void ReadSpecialTokens(const GgufMetadata& metadata, ModelConfig* c) {
   const auto known = [&](int64_t id) { return id < c->vocab_size; };
   const auto id_of = [&](const char* name) -> std::optional<int32_t> {
@@ -219,9 +258,11 @@ ModelConfig ReadGgufConfig(const GgufMetadata& metadata, const std::vector<Tenso
     c = ReadGpt2(metadata, fields);
   } else if (architecture == "llama") {
     c = ReadLlama(metadata, fields);
+  } else if (architecture == "bert") {
+    c = ReadBert(metadata, fields);
   } else {
-    const std::string nearest = NearestName(architecture, {"gpt2", "llama"});
-    Fail("{}: field \"general.architecture\" is \"{}\", which is not supported{}; expected gpt2 or llama", source,
+    const std::string nearest = NearestName(architecture, {"gpt2", "llama", "bert"});
+    Fail("{}: field \"general.architecture\" is \"{}\", which is not supported{}; expected gpt2, llama or bert", source,
          architecture, nearest.empty() ? "" : fmt::format(" (did you mean \"{}\"?)", nearest));
   }
   c.tie_word_embeddings = !fields.HasTensor("output.weight");
@@ -231,9 +272,15 @@ ModelConfig ReadGgufConfig(const GgufMetadata& metadata, const std::vector<Tenso
 }
 
 GgufFields GgufConfigFields(const ModelConfig& c, DType dtype, std::string_view source) {
-  const bool gpt2 = c.model_type == "gpt2";
-  if (!gpt2 && c.model_type != "llama") {
-    Fail("{}: model_type \"{}\" cannot be written as GGUF; expected gpt2 or llama", source, c.model_type);
+  const bool gpt2 = c.model_type == "gpt2", bert = c.model_type == "bert";
+  if (!gpt2 && !bert && c.model_type != "llama") {
+    Fail("{}: model_type \"{}\" cannot be written as GGUF; expected gpt2, llama or bert", source, c.model_type);
+  }
+  if (bert && c.head != Head::kNone) {
+    Fail("{}: a GGUF file of architecture \"bert\" holds no head for masked words; expected a BertModel", source);
+  }
+  if (bert && c.activation != Activation::kGeluErf) {
+    Fail("{}: hidden_act is not gelu, which GGUF's bert always has", source);
   }
   if (gpt2 && c.activation != Activation::kGeluTanh) {
     Fail("{}: activation_function is not gelu_new, which GGUF's gpt2 always has", source);
@@ -258,6 +305,10 @@ GgufFields GgufConfigFields(const ModelConfig& c, DType dtype, std::string_view 
   if (gpt2) {
     add("attention.layer_norm_epsilon", eps);
     if (!c.attention_bias) out.emplace_back(kBiasKey, false);
+  } else if (bert) {
+    add("attention.layer_norm_epsilon", eps);
+    add("attention.causal", false);
+    out.emplace_back("tokenizer.ggml.token_type_count", count(c.type_vocab_size));
   } else {
     add("attention.head_count_kv", count(c.num_key_value_heads));
     add("attention.layer_norm_rms_epsilon", eps);

@@ -1,5 +1,5 @@
 // A model as llama.cpp keeps it in a GGUF file: its names for the configuration, the tensors and the tokenizer. Of the
-// architectures there, "llama" and "gpt2" are models of this build.
+// architectures there, "llama", "gpt2" and "bert" (BertModel, without a head) are models of this build.
 #pragma once
 
 #include <memory>

@@ -61,6 +61,34 @@ void LlamaTensors(const ModelConfig& c, TensorTable& t) {
   if (!c.tie_word_embeddings) t.Add("output.weight", list.head);
 }
 
+// BertModel: llama.cpp keeps no head for masked words.
+void BertTensors(const ModelConfig& c, TensorTable& t) {
+  const ParameterList& list = t.list();
+  const auto linear = [&t](const std::string& name, int weight, int bias) {
+    t.Add(name + ".weight", weight);
+    t.Add(name + ".bias", bias);
+  };
+  t.Add("token_embd.weight", list.embedding);
+  t.Add("position_embd.weight", list.position);
+  t.Add("token_types.weight", list.token_type);
+  linear("token_embd_norm", list.embedding_norm_weight, list.embedding_norm_bias);
+  for (size_t l = 0; l < list.layers.size(); ++l) {
+    const LayerParameters& p = list.layers[l];
+    const std::string at = fmt::format("blk.{}.", l);
+    int64_t first = 0;
+    for (const char* part : {"attn_q", "attn_k", "attn_v"}) {
+      t.Slice(at + part + ".weight", p.qkv_weight, first, c.hidden_size);
+      t.Slice(at + part + ".bias", p.qkv_bias, first, c.hidden_size);
+      first += c.hidden_size;
+    }
+    linear(at + "attn_output", p.out_weight, p.out_bias);
+    linear(at + "attn_output_norm", p.norm1_weight, p.norm1_bias);
+    linear(at + "ffn_up", p.up_weight, p.up_bias);
+    linear(at + "ffn_down", p.down_weight, p.down_bias);
+    linear(at + "layer_output_norm", p.norm2_weight, p.norm2_bias);
+  }
+}
+
 }  // namespace
 
 std::vector<PublishedTensor> GgufTensors(const ModelConfig& config, const ParameterList& list) {
@@ -68,9 +96,11 @@ std::vector<PublishedTensor> GgufTensors(const ModelConfig& config, const Parame
   TensorTable table(list, &out);
   if (config.model_type == "gpt2") {
     Gpt2Tensors(config, table);
-  } else {
-    KINETOK_CHECK(config.model_type == "llama");
+  } else if (config.model_type == "llama") {
     LlamaTensors(config, table);
+  } else {
+    KINETOK_CHECK(config.model_type == "bert");
+    BertTensors(config, table);
   }
   return out;
 }
