@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "kinetok/base/file.h"
+#include "kinetok/model/checkpoint.h"
 #include "kinetok/text/tokenizer.h"
 #include "kinetok/text/utf8.h"
 
@@ -72,7 +73,7 @@ int Tokenize(const Common& common, const Flags& flags) {
   if (flags.text_option->count() > 0 && flags.batch_option->count() > 0) {
     throw UsageError("--text and --batch-file exclude each other");
   }
-  const auto tokenizer = Tokenizer::Load(flags.tokenizer.empty() ? RequireModel(flags.model) : flags.tokenizer);
+  const auto tokenizer = LoadTokenizer(flags.tokenizer.empty() ? RequireModel(flags.model) : flags.tokenizer);
   if (flags.batch_option->count() > 0) {
     RunBatch(*tokenizer, flags);
     return 0;
