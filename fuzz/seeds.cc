@@ -12,6 +12,7 @@
 #include "kinetok/model/gguf_model.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/presets.h"
+#include "kinetok/text/sentencepiece_cases.h"
 #include "kinetok/text/tokenizer_builder.h"
 #include "kinetok/text/tokenizer_json_cases.h"
 #include "kinetok/text/tokenizer_trainer.h"
@@ -107,15 +108,18 @@ void WriteConfigSeeds(const fs::path& dir) {
   kinetok::WriteFileAtomically(dir / "deep", std::string(5000, '['));
 }
 
-// Both kinds of tokenizer.json, cut short, and with each field of each part replaced or left out.
+// Every kind of tokenizer.json, cut short, and with each field of each part replaced or left out.
 void WriteTokenizerSeeds(const fs::path& dir) {
   fs::create_directories(dir);
   kinetok::BytesBpeTrainer bpe({.vocab_size = 262});
   bpe.Add("ab ab abc abc");
   kinetok::CharTrainer characters({"<|endoftext|>"});
   characters.Add("abc 오늘");
-  for (const auto& [name, tokenizer] : {std::pair(std::string("bpe"), bpe.Train()), {"char", characters.Train()}}) {
-    const std::string text = tokenizer->ToJson();
+  const std::pair<std::string, std::string> valid[] = {{"bpe", bpe.Train()->ToJson()},
+                                                       {"char", characters.Train()->ToJson()},
+                                                       {"bert", kinetok::ValidWordPiece().dump()},
+                                                       {"llama", kinetok::ValidLlama().dump()}};
+  for (const auto& [name, text] : valid) {
     kinetok::WriteFileAtomically(dir / name, text);
     kinetok::WriteFileAtomically(dir / (name + "_cut"), text.substr(0, text.size() / 2));
     const kinetok::Json flat = kinetok::Json::parse(text).flatten();
@@ -143,6 +147,49 @@ void WriteTokenizerSeeds(const fs::path& dir) {
   write_faulty(kinetok::ValidBpe(), kinetok::UnsupportedBpe());
   write_faulty(kinetok::ValidBpe(), kinetok::BrokenBpe());
   write_faulty(kinetok::ValidChar(), kinetok::UnsupportedChar());
+  // Every part that a tokenizer.json may hold.
+  const char* const parts[] = {
+      R"({"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Lowercase"},{"type":"StripAccents"}]}})",
+      R"({"normalizer":{"type":"Strip","strip_left":true,"strip_right":true}})",
+      R"({"pre_tokenizer":{"type":"Metaspace","replacement":"_","prepend_scheme":"first","split":true}})",
+      R"({"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Whitespace"},{"type":"Digits"}]}})",
+      R"({"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"MergedWithNext","invert":true}})",
+      R"({"pre_tokenizer":{"type":"Punctuation","behavior":"Contiguous"}})",
+      R"({"decoder":{"type":"BPEDecoder","suffix":"</w>"}})",
+      R"({"decoder":{"type":"Metaspace","replacement":"_","prepend_scheme":"always"}})",
+      R"({"decoder":{"type":"Strip","content":"a","start":1,"stop":1}})",
+      R"({"post_processor":{"type":"RobertaProcessing","sep":["[SEP]",2],"cls":["[CLS]",1],"trim_offsets":true}})"};
+  number = 0;
+  for (const char* part : parts) {
+    kinetok::Json json = kinetok::ValidLlama();
+    json.update(kinetok::Json::parse(part));
+    kinetok::WriteFileAtomically(dir / ("part_" + std::to_string(number++)), json.dump());
+  }
+}
+
+void WriteModelSeeds(const fs::path& dir) {
+  fs::create_directories(dir);
+  const std::string valid = kinetok::ModelFile(kinetok::SmallPieces());
+  kinetok::WriteFileAtomically(dir / "valid", valid);
+  kinetok::WriteFileAtomically(dir / "cut", valid.substr(0, valid.size() / 2));
+  kinetok::WriteFileAtomically(dir / "no_bytes", kinetok::ModelFile(kinetok::SmallPieces(false)));
+  int number = 0;
+  for (const auto& broken : kinetok::BrokenModels()) {
+    kinetok::WriteFileAtomically(dir / ("broken_" + std::to_string(number++)), broken.bytes);
+  }
+}
+
+// The first byte says which file it is.
+void WriteFilesSeeds(const fs::path& dir) {
+  fs::create_directories(dir);
+  using namespace std::string_literals;
+  const std::pair<const char*, std::string> seeds[] = {
+      {"vocab", "\0[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n##c\nab\r\n오늘\n"s},
+      {"vocab_twice", "\0[UNK]\na\na\n"s},
+      {"gpt1", "\1#version: 0.2\na b\nab c</w>\na b</w>\n"s},
+      {"gpt2", "\2#version: 0.2\na b\nab c\n\xC4\xA0 a\n\xC4\xA0 ab\n"s},
+      {"gpt2_lonely", "\2a b\nab\n"s}};
+  for (const auto& [name, bytes] : seeds) kinetok::WriteFileAtomically(dir / name, bytes);
 }
 
 }  // namespace
@@ -157,6 +204,8 @@ int main(int argc, char** argv) try {
   WriteGgufSeeds(dir / "gguf");
   WriteConfigSeeds(dir / "config_json");
   WriteTokenizerSeeds(dir / "tokenizer_json");
+  WriteModelSeeds(dir / "tokenizer_model");
+  WriteFilesSeeds(dir / "tokenizer_files");
   return 0;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "fuzz_seeds: error: %s\n", e.what());

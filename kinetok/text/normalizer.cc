@@ -22,13 +22,16 @@ std::string Without(std::string_view text, Trait trait) {
 
 }  // namespace
 
-std::string ReplaceAll(std::string_view text, std::string_view pattern, std::string_view content) {
+std::string ReplaceAll(std::string_view text, std::string_view pattern, std::string_view content, size_t limit) {
   std::string out;
   out.reserve(text.size());
   size_t begin = 0;
   for (size_t at; (at = text.find(pattern, begin)) != std::string_view::npos; begin = at + pattern.size()) {
     out += text.substr(begin, at - begin);
     out += content;
+    if (out.size() > limit) {
+      Fail("replacing \"{}\" by {} bytes makes more than {} bytes of text", pattern, content.size(), limit);
+    }
   }
   out += text.substr(begin);
   return out;
@@ -107,9 +110,11 @@ void Normalizer::Read(const JsonObject& object) {
 }
 
 std::string Normalizer::Apply(std::string_view text) const {
+  // Files that make a text grow without end are no tokenizers.
+  const size_t limit = 64 * text.size() + (size_t{1} << 20);
   std::string out(text);
   for (const Step& step : steps_) {
-    out = std::visit([&](const auto& s) { return Run(s, out); }, step);
+    out = std::visit([&](const auto& s) { return Run(s, out, limit); }, step);
   }
   return out;
 }
@@ -122,7 +127,7 @@ bool Normalizer::MayDropTheStart() const {
   });
 }
 
-std::string Normalizer::Run(const Bert& step, std::string_view text) const {
+std::string Normalizer::Run(const Bert& step, std::string_view text, size_t /*limit*/) {
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
@@ -147,27 +152,27 @@ std::string Normalizer::Run(const Bert& step, std::string_view text) const {
   return step.lowercase ? Lowercase(out) : out;
 }
 
-std::string Normalizer::Run(const Lower& /*step*/, std::string_view text) const {
+std::string Normalizer::Run(const Lower& /*step*/, std::string_view text, size_t /*limit*/) {
   return Lowercase(text);
 }
 
-std::string Normalizer::Run(const StripAccents& /*step*/, std::string_view text) const {
+std::string Normalizer::Run(const StripAccents& /*step*/, std::string_view text, size_t /*limit*/) {
   return Without(text, kCombiningMark);
 }
 
-std::string Normalizer::Run(const Form& step, std::string_view text) const {
+std::string Normalizer::Run(const Form& step, std::string_view text, size_t /*limit*/) {
   return Normalize(text, step.form);
 }
 
-std::string Normalizer::Run(const Prepend& step, std::string_view text) const {
+std::string Normalizer::Run(const Prepend& step, std::string_view text, size_t /*limit*/) {
   return text.empty() ? std::string() : step.text + std::string(text);
 }
 
-std::string Normalizer::Run(const Replace& step, std::string_view text) const {
-  return ReplaceAll(text, step.pattern, step.content);
+std::string Normalizer::Run(const Replace& step, std::string_view text, size_t limit) {
+  return ReplaceAll(text, step.pattern, step.content, limit);
 }
 
-std::string Normalizer::Run(const Strip& step, std::string_view text) const {
+std::string Normalizer::Run(const Strip& step, std::string_view text, size_t /*limit*/) {
   if (step.left) text = StripLeft(text);
   return std::string(step.right ? StripRight(text) : text);
 }

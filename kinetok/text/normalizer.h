@@ -47,21 +47,23 @@ class Normalizer {
   using Step = std::variant<Bert, Lower, StripAccents, Form, Prepend, Replace, Strip>;
 
   void Read(const JsonObject& object);
+  // `limit` is how long a text may become.
 
-  std::string Run(const Bert& step, std::string_view text) const;
-  std::string Run(const Lower& step, std::string_view text) const;
-  std::string Run(const StripAccents& step, std::string_view text) const;
-  std::string Run(const Form& step, std::string_view text) const;
-  std::string Run(const Prepend& step, std::string_view text) const;
-  std::string Run(const Replace& step, std::string_view text) const;
-  std::string Run(const Strip& step, std::string_view text) const;
+  static std::string Run(const Bert& step, std::string_view text, size_t limit);
+  static std::string Run(const Lower& step, std::string_view text, size_t limit);
+  static std::string Run(const StripAccents& step, std::string_view text, size_t limit);
+  static std::string Run(const Form& step, std::string_view text, size_t limit);
+  static std::string Run(const Prepend& step, std::string_view text, size_t limit);
+  static std::string Run(const Replace& step, std::string_view text, size_t limit);
+  static std::string Run(const Strip& step, std::string_view text, size_t limit);
 
   std::vector<Step> steps_;
   Json json_;
 };
 
-// `text` with every `pattern`, leftmost first, replaced.
-std::string ReplaceAll(std::string_view text, std::string_view pattern, std::string_view content);
+// `text` with every `pattern`, leftmost first, replaced. Throws Error when it grows beyond `limit` bytes.
+std::string ReplaceAll(std::string_view text, std::string_view pattern, std::string_view content,
+                       size_t limit = size_t{1} << 20);
 
 // `text` without the white space at either end.
 std::string_view StripLeft(std::string_view text);

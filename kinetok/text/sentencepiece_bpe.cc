@@ -11,7 +11,7 @@
 namespace kinetok {
 namespace {
 
-constexpr size_t kMaxPieceBytes = 1 << 12;   // every way to cut a piece in two is looked at
+constexpr size_t kMaxPieceBytes = 1 << 10;   // every way to cut a piece in two is looked at
 constexpr int32_t kUnknownSymbol = 1 << 25;  // a character that no piece contains; above all others
 
 Vocabulary MakeVocabulary(const std::vector<SentencePiece>& pieces, std::string_view source) {
