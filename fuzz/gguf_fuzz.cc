@@ -23,8 +23,12 @@ void RequireSource(const kinetok::Error& e) {
   Require(std::string_view(e.what()).starts_with("fuzz"));
 }
 
-std::vector<int32_t> Encode(const kinetok::Tokenizer& tokenizer) {
-  return tokenizer.Encode("abc 오늘 날씨가 <|endoftext|></s>[SEP]\n\n  😀 12's", {.special = true});
+std::vector<int32_t> EncodeOrNothing(const kinetok::Tokenizer& tokenizer) {
+  try {
+    return tokenizer.Encode("abc 오늘 날씨가 <|endoftext|></s>[SEP]\n\n  😀 12's", {.special = true});
+  } catch (const kinetok::Error&) {  // a character that the vocabulary lacks
+    return {};
+  }
 }
 
 void ReadConfig(const kinetok::GgufHeader& header) {
@@ -36,7 +40,7 @@ void ReadConfig(const kinetok::GgufHeader& header) {
 
 void ReadTokenizer(const kinetok::GgufHeader& header) {
   const auto tokenizer = kinetok::ReadGgufTokenizer(header.metadata);
-  const std::vector<int32_t> ids = Encode(*tokenizer);
+  const std::vector<int32_t> ids = EncodeOrNothing(*tokenizer);
   (void)tokenizer->Decode(ids);
   kinetok::ModelConfig config;
   config.vocab_size = tokenizer->vocab_size() + 3;
@@ -52,7 +56,7 @@ void ReadTokenizer(const kinetok::GgufHeader& header) {
       kinetok::ParseGgufHeader(std::as_bytes(std::span(bytes.data(), bytes.size())), bytes.size(), "copy");
   const auto again = kinetok::ReadGgufTokenizer(copy.metadata);
   Require(again->vocab_size() == tokenizer->vocab_size());
-  Require(Encode(*again) == ids);
+  Require(EncodeOrNothing(*again) == ids);
 }
 
 }  // namespace

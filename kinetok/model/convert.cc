@@ -144,7 +144,7 @@ std::shared_ptr<const Tokenizer> TokenizerOf(const ModelFiles& files) {
   const Checkpoint& checkpoint = files.checkpoint();
   const bool there = checkpoint.gguf() != nullptr
                          ? checkpoint.gguf()->metadata().String("tokenizer.ggml.model", "no_vocab") != "no_vocab"
-                         : std::ranges::any_of(kTokenizerFiles,
+                         : std::ranges::any_of(kVocabularyFiles,
                                                [&](const char* name) { return fs::exists(checkpoint.path() / name); });
   if (!there) return nullptr;
   auto tokenizer = files.LoadTokenizer();
