@@ -77,6 +77,9 @@ int Main(int argc, char** argv) {
   AddInit(app, common);
   AddInspect(app, common);
   AddConvert(app, common);
+  AddPerplexity(app, common);
+  AddEval(app, common);
+  AddExplain(app, common);
   AddBench(app, common);
   try {
     app.parse(argc, argv);
