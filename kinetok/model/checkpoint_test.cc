@@ -201,9 +201,12 @@ TEST_F(CheckpointTest, ModelsThatDoNotFitAreRefusedBeforeTheyTakeMemory) {
 }
 
 TEST_F(CheckpointTest, RefusesFoldersThatAreNoModels) {
-  EXPECT_THAT(LoadError(), HasSubstr("is not a model directory"));
+  EXPECT_EQ(LoadError(),
+            dir_.string() + ": is not a model directory; expected a Hugging Face directory or a .gguf file");
   fs::create_directories(dir_);
-  EXPECT_THAT(LoadError(), HasSubstr("config.json"));
+  EXPECT_EQ(
+      LoadError(),
+      dir_.string() + ": holds no config.json; expected a Hugging Face model directory or the name of a .gguf file");
   Write("config.json", "{\"model_type\": \"gpt2\", ");
   EXPECT_THAT(LoadError(), HasSubstr("not valid JSON"));
   const ModelConfig config = Preset("tiny");

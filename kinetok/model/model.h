@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ struct BatchRow {
   bool want_logits = false;
 };
 
+// Called after each step of a forward pass with the buffers that it worked on (steps.h): to look, not to touch.
+struct StepContext;
+using StepObserver = std::function<void(const Step&, const StepContext&)>;
+
 // Scratch memory of one caller of Forward; grows as needed, reusable.
 class Workspace {
  public:
@@ -45,6 +50,7 @@ class Workspace {
   ~Workspace();
   Workspace(Workspace&&) noexcept;
   Workspace& operator=(Workspace&&) noexcept;
+  void Observe(StepObserver observer);  // every pass from now on
   struct State;
   State& state() { return *state_; }
 
@@ -54,8 +60,9 @@ class Workspace {
 
 class Model {
  public:
-  // Reads a Hugging Face directory. Throws Error naming file, field and value; checks free memory first.
-  static std::shared_ptr<const Model> Load(Context& context, const std::filesystem::path& dir,
+  // Reads a Hugging Face directory or a .gguf file, which is mapped: memory holds the packed weights and the tensor
+  // that is being packed. Throws Error naming file, field and value; checks free memory first.
+  static std::shared_ptr<const Model> Load(Context& context, const std::filesystem::path& path,
                                            LoadOptions options = {});
   // From parameters in memory (training's flat array): what the trainer samples and evaluates with, and tests.
   static std::shared_ptr<const Model> FromParameters(Context& context, const ModelConfig& config,

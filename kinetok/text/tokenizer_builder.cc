@@ -1,7 +1,10 @@
 #include "kinetok/text/tokenizer_builder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "kinetok/base/error.h"
 #include "kinetok/text/sentencepiece_bpe.h"
 #include "kinetok/text/tokenizer_kinds.h"
 #include "kinetok/text/word_piece.h"
