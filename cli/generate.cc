@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cli/cli.h"
+#include "cli/sampling_flags.h"
 #include "kinetok/base/file.h"
 #include "kinetok/decode/generate.h"
 
@@ -14,22 +15,46 @@ namespace {
 struct Flags {
   std::string model, batch_file;
   PromptFlags prompt;
-  GenerateOptions options;
+  SamplingFlags sampling;
   bool no_parse_special = false;
 };
 
 using Ids = std::vector<int32_t>;
 
-OrderedJson ToJson(const Generation& g, double load_s) {
-  return {{"prompt_tokens", g.prompt_tokens},
-          {"tokens", g.tokens},
-          {"text", g.text},
-          {"logprobs", g.logprobs},
-          {"finish_reason", FinishReasonName(g.finish_reason)},
-          {"timings",
-           {{"load_s", load_s},
-            {"prefill_tokens_per_s", g.timings.prefill_tokens_per_s()},
-            {"decode_tokens_per_s", g.timings.decode_tokens_per_s()}}}};
+OrderedJson TopToJson(const Tokenizer* tokenizer, const std::vector<std::vector<TokenLogprob>>& positions) {
+  OrderedJson out = OrderedJson::array();
+  for (const std::vector<TokenLogprob>& top : positions) {
+    OrderedJson& position = out.emplace_back(OrderedJson::array());
+    for (const TokenLogprob& t : top) {
+      const bool has_piece = tokenizer != nullptr && tokenizer->Has(t.token);
+      position.push_back({{"token", t.token},
+                          {"piece", has_piece ? std::string(tokenizer->Piece(t.token)) : ""},
+                          {"logprob", t.logprob}});
+    }
+  }
+  return out;
+}
+
+// What a text is, whether it is the best or a runner-up.
+OrderedJson TextToJson(const Generation& g, const Tokenizer* tokenizer, const GenerateOptions& options) {
+  OrderedJson out = {{"tokens", g.tokens}, {"text", g.text}, {"logprobs", g.logprobs}};
+  if (options.top_logprobs > 0) out["top_logprobs"] = TopToJson(tokenizer, g.top_logprobs);
+  out["finish_reason"] = FinishReasonName(g.finish_reason);
+  if (g.score) out["score"] = *g.score;
+  return out;
+}
+
+OrderedJson ToJson(const Generation& g, const Tokenizer* tokenizer, const GenerateOptions& options, double load_s) {
+  OrderedJson out = {{"prompt_tokens", g.prompt_tokens}};
+  out.update(TextToJson(g, tokenizer, options));
+  if (options.num_return_sequences > 1) {
+    out["sequences"] = {TextToJson(g, tokenizer, options)};
+    for (const Generation& other : g.runners_up) out["sequences"].push_back(TextToJson(other, tokenizer, options));
+  }
+  out["timings"] = {{"load_s", load_s},
+                    {"prefill_tokens_per_s", g.timings.prefill_tokens_per_s()},
+                    {"decode_tokens_per_s", g.timings.decode_tokens_per_s()}};
+  return out;
 }
 
 void NoteTimings(int64_t prompt_tokens, int64_t new_tokens, const Timings& t, double load_s) {
@@ -85,26 +110,28 @@ std::vector<Ids> ReadBatch(const Model& model, const std::string& file, bool par
 
 int RunBatch(const Flags& flags, Context& context, const std::shared_ptr<const Model>& model, double load_s) {
   const std::vector<Ids> prompts = ReadBatch(*model, flags.batch_file, !flags.no_parse_special);
-  const std::atomic<bool>& interrupted = CatchInterrupt();
-  const std::vector<Generation> results =
-      GenerateBatch(context, model, prompts, flags.options,
-                    [&](size_t, const Token&) { return interrupted ? Flow::kStopAll : Flow::kContinue; });
+  const GenerateOptions& options = flags.sampling.options;
+  const std::vector<Generation> results = GenerateBatch(context, model, prompts, options);
   int64_t prompt_tokens = 0, new_tokens = 0;
   for (const Generation& g : results) {
-    PrintJson(ToJson(g, load_s));
+    PrintJson(ToJson(g, model->tokenizer(), options, load_s));
     prompt_tokens += g.prompt_tokens;
     new_tokens += static_cast<int64_t>(g.tokens.size());
   }
   NoteTimings(prompt_tokens, new_tokens, results.front().timings, load_s);
-  return interrupted ? kInterrupted : 0;
+  return options.cancelled() ? kInterrupted : 0;
 }
 
 int Generate(const Common& common, Flags& flags) {
-  CheckFlags([&] { flags.options.Check(); });
+  GenerateOptions& options = flags.sampling.options;
+  flags.sampling.Check();
   RequireModel(flags.model);
   const bool batch = !flags.batch_file.empty();
   if (batch && flags.prompt.given()) throw UsageError("--batch-file brings its own prompts; leave out the other one");
-  flags.options.logprobs = common.json || batch;
+  options.logprobs = common.json || batch;
+  if (!options.logprobs && (options.top_logprobs > 0 || options.num_return_sequences > 1)) {
+    throw UsageError("--top-logprobs and --num-return-sequences need --json, which has room for them");
+  }
 
   Ids ids;
   std::string text;
@@ -120,21 +147,23 @@ int Generate(const Common& common, Flags& flags) {
       Model::Load(*context, flags.model,
                   {.dtype = {}, .tokenizer = needs_text ? TokenizerUse::kRequired : TokenizerUse::kIfPossible});
   if (!model->tokenizer_problem().empty()) Note("without a tokenizer: " + model->tokenizer_problem() + "\n");
+  flags.sampling.Bind(*model);
   const double load_s = load.Seconds();
+  const std::atomic<bool>& interrupted = CatchInterrupt();
+  options.cancelled = [&] { return interrupted.load(); };
   if (batch) return RunBatch(flags, *context, model, load_s);
 
   if (!flags.prompt.as_ids()) ids = flags.prompt.Encode(*model, text, !flags.no_parse_special);
-  const std::atomic<bool>& interrupted = CatchInterrupt();
   const bool as_text = model->tokenizer() != nullptr;
   const char* space = "";
-  const Generation result = kinetok::Generate(*context, model, ids, flags.options, [&](const Token& token) {
+  const Generation result = kinetok::Generate(*context, model, ids, options, [&](const Token& token) {
     if (!common.json) {
       Print(as_text ? token.text : fmt::format("{}{}", std::exchange(space, " "), token.id));
     }
-    return interrupted ? Flow::kStop : Flow::kContinue;
+    return Flow::kContinue;
   });
   if (common.json) {
-    PrintJson(ToJson(result, load_s));
+    PrintJson(ToJson(result, model->tokenizer(), options, load_s));
   } else {
     Print("\n");
     NoteTimings(result.prompt_tokens, static_cast<int64_t>(result.tokens.size()), result.timings, load_s);
@@ -158,15 +187,9 @@ void AddGenerate(CLI::App& app, Common& common) {
                       "{\"tokens\": [ids]}; gives one JSON object a line");
   AddNoParseSpecial(command, flags->no_parse_special);
 
-  GenerateOptions& o = flags->options;
-  command->add_option("--max-new-tokens", o.max_new_tokens, "Stop after so many")->capture_default_str();
-  command->add_flag("--greedy", o.sampler.greedy, "Always the likeliest token");
-  command->add_option("--temperature", o.sampler.temperature, "Divides the logits; 0 is greedy")->capture_default_str();
-  command->add_option("--top-k", o.sampler.top_k, "Only the k likeliest tokens; 0: all")->capture_default_str();
-  command->add_option("--top-p", o.sampler.top_p, "Only the likeliest tokens that together reach this probability")
-      ->capture_default_str();
-  AddSeed(command, o.sampler.seed, "The same seed gives the same text");
-  AddTexts(command, "--stop", o.stop, "End before this text; may be repeated");
+  flags->sampling.Add(command);
+  command->add_option("--top-logprobs", flags->sampling.options.top_logprobs,
+                      "With --json: so many of the likeliest tokens at each position");
 }
 
 }  // namespace kinetok::cli

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "kinetok/base/file.h"
+#include "kinetok/model/checkpoint.h"
 #include "kinetok/text/tokenizer.h"
 #include "kinetok/text/utf8.h"
 
@@ -73,7 +74,7 @@ int Tokenize(const Common& common, const Flags& flags) {
     throw UsageError("--text and --batch-file exclude each other");
   }
   const Stopwatch load;
-  const auto tokenizer = Tokenizer::Load(flags.tokenizer.empty() ? RequireModel(flags.model) : flags.tokenizer);
+  const auto tokenizer = LoadTokenizer(flags.tokenizer.empty() ? RequireModel(flags.model) : flags.tokenizer);
   const double load_s = load.Seconds();
   if (flags.batch_option->count() > 0) {
     RunBatch(*tokenizer, flags);

@@ -190,10 +190,10 @@ void CheckContext(const TrainFlags& flags, const std::string& source, const Mode
     throw UsageError(fmt::format("--max-position-embeddings is {}; it must be at least {}, the block-size",
                                  c.max_position_embeddings, train.block_size));
   }
-  throw UsageError(
-      fmt::format("--block-size is {}; it must be at most {}, the {} of {} (--max-position-embeddings overrides it)",
-                  train.block_size, c.max_position_embeddings,
-                  c.model_type == "gpt2" ? "n_positions" : "max_position_embeddings", source));
+  throw UsageError(fmt::format(
+      "--block-size is {}; it must be at most {}, the {} of {} (--max-position-embeddings overrides it)",
+      train.block_size, c.max_position_embeddings,
+      c.model_type == "gpt2" || c.model_type == "openai-gpt" ? "n_positions" : "max_position_embeddings", source));
 }
 
 void CheckModel(const ModelConfig& c) {
@@ -324,7 +324,10 @@ ModelConfig ResolveModel(const TrainFlags& flags, const TrainConfig& train) {
     c.embd_pdrop = c.attn_pdrop = c.resid_pdrop = flags.dropout;
   }
   if (flags.Given("bias")) {
-    c.attention_bias = c.mlp_bias = flags.bias;
+    if (c.model_type != "gpt2" && c.model_type != "llama") {
+      throw UsageError(fmt::format("--bias is for gpt2 and llama; the biases of a {} are fixed", c.model_type));
+    }
+    c.attention_bias = c.attention_out_bias = c.mlp_bias = flags.bias;
     c.norm_bias = flags.bias && c.norm == Norm::kLayer;
   }
   if (flags.Given("tie-word-embeddings")) c.tie_word_embeddings = flags.tie;

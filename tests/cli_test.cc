@@ -1,5 +1,6 @@
 // Runs the program as a user does: exit statuses, one-line errors, what is on stdout and what on stderr.
 
+#include <algorithm>
 #include <functional>
 #include <sstream>
 
@@ -16,7 +17,8 @@ using ::testing::StartsWith;
 constexpr char kLatin1[] = "ab\xff";  // not UTF-8
 
 TEST_F(CliTest, HelpShowsAnExampleForEveryCommand) {
-  for (const char* command : {"", "generate", "logits", "init", "inspect", "bench", "tokenize", "tokenizer train"}) {
+  for (const char* command :
+       {"", "generate", "logits", "init", "inspect", "convert", "bench", "tokenize", "tokenizer train"}) {
     const Result r = Run(std::string(command) + " --help");
     EXPECT_EQ(r.status, 0) << command;
     EXPECT_THAT(r.out, HasSubstr("Example:\n  kinetok ")) << command;
@@ -56,6 +58,81 @@ TEST_F(CliTest, ValuesOutOfRangeNameTheFlagAndTheValue) {
   ExpectError(generate + "--isa sse9", 2, "--isa");
   ExpectError("generate --model model --tokens '1 x'", 2, "\"x\" is not a token id");
   ExpectError("init --preset tiny --dtype f8 --out x", 2, "--dtype is \"f8\"");
+}
+
+TEST_F(CliTest, ValuesOfTheDecodingFlagsOutOfRangeNameTheFlag) {
+  const std::string generate = "generate --model model --prompt a ";
+  ExpectError(generate + "--min-p 2", 2, "--min-p is 2;");
+  ExpectError(generate + "--typical-p 0", 2, "--typical-p is 0;");
+  ExpectError(generate + "--order vllm", 2, "--order is \"vllm\"; it must be \"hf\" or \"llama.cpp\"");
+  ExpectError(generate + "--repetition-penalty 0", 2, "--repetition-penalty is 0;");
+  ExpectError(generate + "--presence-penalty inf", 2, "--presence-penalty is inf;");
+  ExpectError(generate + "--frequency-penalty nan", 2, "--frequency-penalty is nan;");
+  ExpectError(generate + "--no-repeat-ngram-size -1", 2, "--no-repeat-ngram-size is -1;");
+  ExpectError(generate + "--min-new-tokens 999", 2, "--min-new-tokens is 999;");
+  for (const char* bias : {"5", "=5", "5=", "5=x", "x=5", "5=1=2"}) {
+    ExpectError(generate + "--logit-bias " + bias, 2, "--logit-bias: \"" + std::string(bias) + "\" is not ID=VALUE");
+  }
+  ExpectError(generate + "--logit-bias 5=inf", 2, "--logit-bias is inf for token 5;");
+  ExpectError(generate + "--logit-bias 99999=1", 2, "--logit-bias names token 99999");
+  ExpectError(generate + "--bad-words ''", 2, "--bad-words holds \"\"");
+  ExpectError(generate + "--allowed-tokens ''", 2, "--allowed-tokens holds an empty set");
+  ExpectError(generate + "--allowed-tokens '1 x'", 2, "--allowed-tokens: \"x\" is not a token id");
+  ExpectError(generate + "--allowed-tokens 99999", 2, "--allowed-tokens names token 99999");
+  ExpectError(generate + "--num-beams 0", 2, "--num-beams is 0;");
+  ExpectError(generate + "--num-beams 3 --top-k 5", 2, "--num-beams is 3; beam search draws nothing");
+  ExpectError(generate + "--length-penalty nan", 2, "--length-penalty is nan;");
+  ExpectError(generate + "--early-stopping maybe", 2, "--early-stopping is \"maybe\";");
+  ExpectError(generate + "--best-of 3 --greedy", 2, "--best-of is 3;");
+  ExpectError(generate + "--num-return-sequences 2 --json", 2, "--num-return-sequences is 2;");
+  ExpectError(generate + "--top-logprobs -1 --json", 2, "--top-logprobs is -1;");
+  ExpectError(generate + "--top-logprobs 3", 2, "need --json");
+  ExpectError("generate --model model --tokens 0 --no-repeat-ngram-size 1 --allowed-tokens 0", 1,
+              "no token is left to choose new token 0");
+}
+
+TEST_F(CliTest, ProcessorsDecideWhatIsGenerated) {
+  const std::string generate = "generate --model model --prompt abc --max-new-tokens 8 --json --seed 3 ";
+  const auto tokens = [&](const std::string& flags) {
+    return RunJson(generate + flags)["tokens"].get<std::vector<int>>();
+  };
+  EXPECT_THAT(tokens("--allowed-tokens '5'"), ::testing::Each(5));
+  EXPECT_THAT(tokens("--logit-bias 7=1000"), ::testing::Each(7));
+  EXPECT_THAT(tokens("--logit-bias 7=1000 --logit-bias 7=-2000 --logit-bias 8=900"), ::testing::Each(8));
+  std::vector<int> distinct = tokens("--no-repeat-ngram-size 1");
+  std::sort(distinct.begin(), distinct.end());
+  EXPECT_EQ(std::unique(distinct.begin(), distinct.end()) - distinct.begin(), 8);
+  EXPECT_THAT(RunJson(generate + "--allowed-tokens '5 6' --bad-words a")["text"].get<std::string>(),
+              ::testing::Not(HasSubstr("a")));
+  EXPECT_EQ(tokens("--temperature 0 --repetition-penalty 1"), tokens("--greedy"));
+  EXPECT_EQ(tokens("--top-k 1 --top-k-ties --order llama.cpp"), tokens("--greedy"));
+}
+
+TEST_F(CliTest, BeamsBestOfAndTheLikeliestTokensAreInTheJson) {
+  const std::string generate = "generate --model model --prompt abc --max-new-tokens 6 --json ";
+  const Json beams = RunJson(generate +
+                             "--num-beams 3 --length-penalty 0.5 --early-stopping never "
+                             "--num-return-sequences 2 --top-logprobs 4");
+  EXPECT_EQ(beams["sequences"].size(), 2u);
+  EXPECT_EQ(beams["sequences"][0]["tokens"], beams["tokens"]);
+  EXPECT_GE(beams["score"].get<double>(), beams["sequences"][1]["score"].get<double>());
+  ASSERT_EQ(beams["top_logprobs"].size(), beams["tokens"].size());
+  const Json& first = beams["top_logprobs"][0];
+  ASSERT_EQ(first.size(), 4u);
+  EXPECT_THAT(Keys(first[0]), ::testing::UnorderedElementsAre("token", "piece", "logprob"));
+  EXPECT_GE(first[0]["logprob"].get<double>(), first[3]["logprob"].get<double>());
+
+  const Json best = RunJson(generate + "--best-of 3 --seed 2");
+  EXPECT_TRUE(best.contains("score"));
+  EXPECT_FALSE(best.contains("sequences"));
+  WriteFileAtomically(dir_ / "batch.jsonl", "[1, 2]\n\"abc\"\n");
+  const Result batch = Run("generate --model model --batch-file batch.jsonl --max-new-tokens 6 --best-of 3 --seed 2");
+  EXPECT_EQ(batch.status, 0) << batch.err;
+  EXPECT_EQ(ParseJson(batch.out.substr(batch.out.find('\n') + 1), "line 2")["tokens"], best["tokens"]);
+
+  const Result text = Run("generate --model model --prompt abc --max-new-tokens 6 --num-beams 3");
+  EXPECT_EQ(text.status, 0) << text.err;
+  EXPECT_EQ(text.out, RunJson(generate + "--num-beams 3")["text"].get<std::string>() + "\n");
 }
 
 TEST_F(CliTest, AMissingModelNamesTheBundledOnes) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <utility>
 
@@ -161,6 +163,13 @@ TEST(MathTest, ErfIsWithinTwoUlpsAndOdd) {
   EXPECT_EQ(Erf(kInfinity), 1.0);
   EXPECT_EQ(Erf(-kInfinity), -1.0);
   EXPECT_TRUE(std::isnan(Erf(NAN)));
+}
+
+TEST(Math, ExpIsTheSameBitsWithTheProcessorsFmaAndWithout) {
+  // The sum was computed with calls of the C library's fma.
+  uint64_t hash = 0;
+  for (int i = -80000; i <= 80000; ++i) hash = hash * 6364136223846793005u + std::bit_cast<uint64_t>(Exp(i * 0.00937));
+  EXPECT_EQ(hash, 0xad01d6345cb1ba5bu);
 }
 
 }  // namespace

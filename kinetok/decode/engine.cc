@@ -1,121 +1,83 @@
 #include "kinetok/decode/engine.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "kinetok/base/error.h"
 
 namespace kinetok {
 
-std::string_view FinishReasonName(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kEos:
-      return "eos";
-    case FinishReason::kStop:
-      break;
-  }
-  return "stop";
-}
-
-void SequenceOptions::Check() const {
-  sampler.Check();
-  if (max_new_tokens < 1) Fail("max_new_tokens is {}; it must be at least 1", max_new_tokens);
-}
-
-void CheckPrompt(const ModelConfig& config, std::span<const int32_t> prompt) {
-  if (prompt.empty()) Fail("the prompt is empty; a model needs at least one token to continue");
-  if (static_cast<int64_t>(prompt.size()) > config.max_position_embeddings) {
-    Fail("the prompt has {} tokens, the model's context holds {}", prompt.size(), config.max_position_embeddings);
-  }
-  for (int32_t id : prompt) {
-    if (id < 0 || id >= config.vocab_size) {
-      Fail("token id {} is outside the model's vocabulary of {}", id, config.vocab_size);
-    }
-  }
-}
-
 Engine::Engine(Context& context, std::shared_ptr<const Model> model, EngineOptions options)
-    : context_(context), model_(std::move(model)), options_(options), cache_(model_->config()) {
-  if (options_.prefill_rows < 1) Fail("prefill_rows is {}; it must be at least 1", options_.prefill_rows);
-}
+    : model_(std::move(model)), runs_(context, model_, options.prefill_rows) {}
 
-int Engine::Add(std::span<const int32_t> prompt, const SequenceOptions& options) {
+int Engine::Add(std::span<const int32_t> prompt, const SequenceOptions& options, int samples) {
+  KINETOK_CHECK(samples >= 1);
   options.Check();
-  CheckPrompt(model_->config(), prompt);
-  const auto length = static_cast<int64_t>(prompt.size());
-  // The last new token is given out and never read, so it may stand one past the context.
-  const int64_t room = model_->config().max_position_embeddings - length + 1;
-  sequences_.push_back({.id = next_id_,
-                        .cache_id = cache_.NewSequence(),
-                        .tokens = {prompt.begin(), prompt.end()},
-                        .last = length + std::min(options.max_new_tokens, room),
-                        .options = options,
-                        .sampler = Sampler(options.sampler)});
-  return next_id_++;
+  options.sampler.CheckIds(model_->config().vocab_size);
+  Live live{.run = runs_.Add(prompt),
+            .prompt_tokens = prompt.size(),
+            .limit = options.Limit(model_->config(), prompt.size()),
+            .options = options,
+            .sampler = Sampler(options.sampler)};
+  const int first = next_id_;
+  for (int i = 0; i < samples; ++i) {
+    live_.emplace(next_id_++, live);
+    ++live.options.sampler.sequence;
+    live.sampler = Sampler(live.options.sampler);
+  }
+  return first;
 }
 
 std::span<const NewToken> Engine::Step() {
-  rows_.clear();
   new_tokens_.clear();
-  int64_t prefill_left = options_.prefill_rows;
-  std::vector<int64_t> taken;  // rows of each sequence
-  for (const Sequence& s : sequences_) {
-    const auto length = static_cast<int64_t>(s.tokens.size());
-    int64_t count = length - s.done;
-    if (count > 1) {
-      count = std::min(count, prefill_left);
-      prefill_left -= count;
-    }
-    for (int64_t i = s.done; i < s.done + count; ++i) {
-      rows_.push_back({s.tokens[static_cast<size_t>(i)], s.cache_id, i + 1 == length});
-    }
-    taken.push_back(count);
+  struct Run {
+    Span<const float> logits;
+    int users = 0;  // that have not chosen yet
+  };
+  std::unordered_map<int, Run> ready;
+  for (const Sequences::Ready& r : runs_.Step()) ready[r.id].logits = r.logits;
+  for (const auto& [id, live] : live_) {
+    if (const auto found = ready.find(live.run); found != ready.end()) ++found->second.users;
   }
-  if (rows_.empty()) return {};
-
-  const Rows<const float> logits = model_->Forward(context_, rows_, cache_, workspace_);
-  int64_t row = 0;
-  auto count = taken.begin();
-  for (auto s = sequences_.begin(); s != sequences_.end();) {
-    s->done += *count++;
-    if (s->done < static_cast<int64_t>(s->tokens.size())) {
-      ++s;
+  for (auto it = live_.begin(); it != live_.end();) {
+    auto& [id, live] = *it;
+    const auto found = ready.find(live.run);
+    if (found == ready.end()) {
+      ++it;
       continue;
     }
-    new_tokens_.push_back(Choose(*s, {logits[row], static_cast<size_t>(logits.width)}));
-    ++row;
+    Run& run = found->second;
+    if (run.users-- > 1) live.run = runs_.Fork(live.run);
+    new_tokens_.push_back(Choose(live, run.logits));
+    new_tokens_.back().sequence = id;
     if (new_tokens_.back().finish) {
-      cache_.Remove(s->cache_id);
-      s = sequences_.erase(s);
+      runs_.Remove(live.run);
+      it = live_.erase(it);
     } else {
-      ++s;
+      ++it;
     }
   }
   return new_tokens_;
 }
 
-NewToken Engine::Choose(Sequence& sequence, Span<const float> logits) {
-  NewToken out{.sequence = sequence.id};
-  out.token = sequence.sampler.Choose(logits, static_cast<int64_t>(sequence.tokens.size()));
-  if (sequence.options.logprobs) out.logprob = LogProbability(logits, out.token);
-  sequence.tokens.push_back(out.token);
-  const std::vector<int32_t>& eos = model_->config().eos_token_ids;
-  if (!sequence.options.ignore_eos && std::find(eos.begin(), eos.end(), out.token) != eos.end()) {
-    out.finish = FinishReason::kEos;
-  } else if (static_cast<int64_t>(sequence.tokens.size()) >= sequence.last) {
-    out.finish = FinishReason::kLength;
-  }
-  return out;
+NewToken Engine::Choose(Live& live, Span<const float> logits) {
+  const std::span<const int32_t> tokens = runs_.tokens(live.run);
+  const auto length = static_cast<int64_t>(tokens.size());
+  const ModelConfig& config = model_->config();
+  const int32_t token = live.sampler.Choose(logits, length, {tokens, live.prompt_tokens, config.eos_token_ids});
+  runs_.Append(live.run, token);
+  return Describe(config, live.options, logits, token, length + 1 - static_cast<int64_t>(live.prompt_tokens),
+                  live.limit);
 }
 
 void Engine::Remove(int sequence) {
-  const auto found =
-      std::find_if(sequences_.begin(), sequences_.end(), [&](const Sequence& s) { return s.id == sequence; });
-  if (found == sequences_.end()) return;
-  cache_.Remove(found->cache_id);
-  sequences_.erase(found);
+  const auto found = live_.find(sequence);
+  if (found == live_.end()) return;
+  const int run = found->second.run;
+  live_.erase(found);
+  const auto is_user = [&](const auto& entry) { return entry.second.run == run; };
+  if (std::none_of(live_.begin(), live_.end(), is_user)) runs_.Remove(run);
 }
 
 }  // namespace kinetok

@@ -156,6 +156,87 @@ TEST_F(EngineTest, ARemovedSequenceIsGoneAndTheOthersGoOn) {
   EXPECT_EQ(got, expected);
 }
 
+TEST_F(EngineTest, SamplesOfAPromptAreWhatEachGivesAloneAndRunThePromptOnce) {
+  for (int64_t length : {1, 63, 64, 100}) {
+    Engine engine(context_, model_);
+    EXPECT_EQ(engine.Add(Prompt(20, 7), options_), 0);
+    EXPECT_EQ(engine.Add(Prompt(length, 5), options_, /*samples=*/3), 1);
+    EXPECT_EQ(engine.Add(Prompt(20, 1), options_), 4);
+    EXPECT_EQ(engine.running(), 5);
+    std::vector<int> order;
+    for (const NewToken& t : engine.Step()) order.push_back(t.sequence);
+    EXPECT_THAT(order, ::testing::ElementsAre(0, 1, 2, 3, 4));
+  }
+  Engine together(context_, model_);
+  together.Add(Prompt(70, 5), options_, /*samples=*/3);
+  together.Add(Prompt(20, 1), options_);
+  const std::map<int, Output> out = RunAll(together);
+  for (uint32_t i = 0; i < 3; ++i) {
+    SequenceOptions options = options_;
+    options.sampler.sequence = i;
+    Engine alone(context_, model_);
+    alone.Add(Prompt(70, 5), options);
+    EXPECT_EQ(out.at(static_cast<int>(i)), RunAll(alone).at(0)) << i;
+  }
+  EXPECT_NE(out.at(0), out.at(1));
+}
+
+TEST_F(EngineTest, ASampleMayBeRemovedBeforeOrAfterThePromptIsThrough) {
+  Engine whole(context_, model_);
+  whole.Add(Prompt(70, 5), options_, /*samples=*/3);
+  const std::map<int, Output> expected = RunAll(whole);
+  for (int removed = 0; removed < 3; ++removed) {
+    Engine engine(context_, model_);
+    engine.Add(Prompt(70, 5), options_, /*samples=*/3);
+    engine.Remove(removed);
+    const std::map<int, Output> out = RunAll(engine);
+    EXPECT_EQ(out.size(), 2u);
+    for (const auto& [id, output] : out) EXPECT_EQ(output, expected.at(id)) << id;
+  }
+  Engine none(context_, model_);
+  none.Add(Prompt(70, 5), options_, /*samples=*/2);
+  none.Remove(0);
+  none.Remove(1);
+  EXPECT_TRUE(none.idle());
+  EXPECT_TRUE(none.Step().empty());
+}
+
+TEST_F(EngineTest, TheLikeliestTokensComeWithEachOne) {
+  options_.sampler.greedy = true;
+  options_.top_logprobs = 3;
+  Engine engine(context_, model_);
+  engine.Add(Prompt(10, 3), options_);
+  while (!engine.idle()) {
+    for (const NewToken& t : engine.Step()) {
+      ASSERT_EQ(t.top.size(), 3u);
+      EXPECT_EQ(t.top[0], (TokenLogprob{t.token, t.logprob}));
+      EXPECT_GE(t.top[1].logprob, t.top[2].logprob);
+    }
+  }
+}
+
+TEST_F(EngineTest, EveryOptionGivesTheSameTokensInAnyCompanyAndOnAnyThreads) {
+  const std::vector<SamplerOptions> samplers = {
+      {.temperature = 0.7, .top_k = 40, .top_p = 0.9, .seed = 3},
+      {.min_p = 0.05, .typical_p = 0.9, .order = FilterOrder::kLlamaCpp, .seed = 4},
+      {.repetition_penalty = 1.3, .presence_penalty = 0.5, .frequency_penalty = 0.2, .no_repeat_ngram_size = 2},
+      {.greedy = true, .logit_bias = {{7, 2}}, .bad_words = {{9}, {3, 4}}, .min_new_tokens = 5},
+      {.allowed_tokens = {{1, 2, 3}, {100, 200, 300, 400}}, .seed = 8}};
+  const auto run = [&](Context& context, std::span<const SamplerOptions> some) {
+    Engine engine(context, model_, {.prefill_rows = 30});
+    for (const SamplerOptions& sampler : some) {
+      options_.sampler = sampler;
+      engine.Add(Prompt(50, 5), options_);
+    }
+    return RunAll(engine);
+  };
+  const std::map<int, Output> together = run(context_, samplers);
+  Context single(1, BestIsa());
+  for (size_t i = 0; i < samplers.size(); ++i) {
+    EXPECT_EQ(run(single, {&samplers[i], 1}).at(0), together.at(static_cast<int>(i))) << i;
+  }
+}
+
 TEST_F(EngineTest, PromptsThatDoNotFitAreErrorsWithTheNumbers) {
   Engine engine(context_, model_);
   const auto message = [&](const std::vector<int32_t>& prompt, const SequenceOptions& options) -> std::string {
@@ -172,6 +253,11 @@ TEST_F(EngineTest, PromptsThatDoNotFitAreErrorsWithTheNumbers) {
   EXPECT_THAT(message({-1}, options_), HasSubstr("-1"));
   EXPECT_THAT(message({1}, {.max_new_tokens = 0}), HasSubstr("max_new_tokens is 0"));
   EXPECT_THAT(message({1}, {.sampler = {.top_p = 2}}), HasSubstr("top_p is 2"));
+  EXPECT_THAT(message({1}, {.sampler = {.min_new_tokens = 6}, .max_new_tokens = 5}),
+              HasSubstr("min_new_tokens is 6; it must be at most max_new_tokens, 5"));
+  EXPECT_THAT(message({1}, {.top_logprobs = -1}), HasSubstr("top_logprobs is -1"));
+  EXPECT_THAT(message({1}, {.sampler = {.logit_bias = {{512, 1}}}}),
+              HasSubstr("logit_bias names token 512, the model's vocabulary has 512"));
   EXPECT_TRUE(engine.idle());
 }
 

@@ -4,52 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 
-#include "kinetok/base/error.h"
-#include "kinetok/model/presets.h"
-#include "kinetok/text/tokenizer_trainer.h"
+#include "kinetok/decode/decode_test_support.h"
+#include "kinetok/decode/test_reciter.h"
 
 namespace kinetok {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// The bytes follow each other as in this text, in which no byte appears twice; its last one is followed by the end.
-constexpr std::string_view kScript = "to b한!-xyz";
-
-// A model that recites: every token's embedding is a unit vector of its own, the layers add nothing, and the head maps
-// it to the token that follows.
-std::shared_ptr<const Model> Reciter(Context& context, const std::shared_ptr<const Tokenizer>& tokenizer) {
-  ModelConfig config = Preset("tiny");
-  config.vocab_size = tokenizer->vocab_size();
-  config.hidden_size = 272;
-  config.head_dim = 68;
-  config.intermediate_size = 16;
-  config.tie_word_embeddings = false;
-  config.eos_token_ids = {*tokenizer->eos_id()};
-  const ParameterList list(config);
-  std::vector<float> flat(static_cast<size_t>(list.elements));
-  for (const Parameter& p : list.all) {
-    if (p.init == Parameter::Init::kOne) std::fill_n(flat.begin() + p.offset, p.elements(), 1.0f);
-  }
-  const auto element = [&](int parameter, int64_t row, int64_t column) -> float& {
-    return flat[static_cast<size_t>(list.all[static_cast<size_t>(parameter)].offset + row * config.hidden_size +
-                                    column)];
-  };
-  for (int64_t id = 0; id < config.vocab_size; ++id) element(list.embedding, id, id) = 1;
-  std::vector<int32_t> ids = tokenizer->Encode(kScript);
-  ids.push_back(*tokenizer->eos_id());
-  for (size_t i = 0; i + 1 < ids.size(); ++i) element(list.head, ids[i + 1], ids[i]) = 10;
-  return Model::FromParameters(context, config, flat, DType::kF32, tokenizer);
-}
-
-std::shared_ptr<const Tokenizer> ByteTokenizer() {
-  BytesBpeTrainer trainer({.vocab_size = 257});
-  trainer.Add("a");
-  return trainer.Train();
-}
 
 class GenerateTest : public ::testing::Test {
  protected:
@@ -177,22 +140,60 @@ TEST_F(GenerateTest, StoppingTheWholeBatchBeginsNoFurtherPrompt) {
   }
 }
 
-std::string Message(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+TEST_F(GenerateTest, ACancelledBatchKeepsWhatEachTextHas) {
+  const std::vector<std::vector<int32_t>> prompts(3, tokenizer_->Encode("t"));
+  GenerateOptions options = greedy_;
+  options.max_batch = 2;
+  int asked = 0;
+  options.cancelled = [&] { return asked++ == 3; };
+  const std::vector<Generation> results = GenerateBatch(context_, model_, prompts, options);
+  EXPECT_EQ(results[0].text, "o b");
+  EXPECT_EQ(results[1].text, "o b");
+  EXPECT_TRUE(results[2].tokens.empty());
+  for (const Generation& g : results) EXPECT_EQ(g.finish_reason, FinishReason::kStop);
+}
+
+TEST_F(GenerateTest, BadWordsAreBannedAsTheTokenizerWritesThem) {
+  EXPECT_THAT(BadWordTokens(*model_, "ab"), ElementsAre(tokenizer_->Encode("ab"), tokenizer_->Encode(" ab")));
+  EXPECT_THAT(ErrorOf([&] { BadWordTokens(*model_, ""); }), HasSubstr("bad_words holds \"\""));
+  EXPECT_THAT(ErrorOf([&] { BadWordTokens(*model_, "a\xFF"); }), HasSubstr("UTF-8"));
+  greedy_.sampler.bad_words = BadWordTokens(*model_, "b한");
+  // The recital would go on with the last byte of the syllable's three.
+  const std::string text = Generate(context_, model_, "t", greedy_).text;
+  EXPECT_THAT(text, ::testing::StartsWith("o b"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("b한")));
+}
+
+TEST_F(GenerateTest, MinNewTokensGoesPastTheEndOfTheText) {
+  greedy_.sampler.min_new_tokens = 14;
+  greedy_.max_new_tokens = 20;
+  const Generation g = Generate(context_, model_, "t", greedy_);
+  EXPECT_THAT(g.text, ::testing::StartsWith("o b한!-xyz"));
+  EXPECT_GE(g.tokens.size(), 14u);
+}
+
+TEST_F(GenerateTest, ColdTemperatureTopKOneAndTinyTopPGiveGreedysText) {
+  const auto random = Model::Random(context_, Preset("tiny"), /*seed=*/5, DType::kF32);
+  const std::vector<int32_t> prompt = {5, 6, 7};
+  const auto tokens = [&](const SamplerOptions& sampler) {
+    return Generate(context_, random, prompt, {.sampler = sampler, .max_new_tokens = 60}).tokens;
+  };
+  const std::vector<int32_t> greedy = tokens({.greedy = true});
+  EXPECT_EQ(tokens({.temperature = 1e-6, .seed = 1}), greedy);
+  EXPECT_EQ(tokens({.temperature = 1e-300, .seed = 2}), greedy);
+  EXPECT_EQ(tokens({.top_k = 1, .seed = 3}), greedy);
+  EXPECT_EQ(tokens({.temperature = 3, .top_p = 1e-300, .seed = 4}), greedy);
+  EXPECT_EQ(tokens({.min_p = 1, .seed = 5}), greedy);
+  EXPECT_NE(tokens({.seed = 6}), greedy);
 }
 
 TEST_F(GenerateTest, PromptsThatCannotBeContinuedAreErrors) {
-  EXPECT_THAT(Message([&] { Generate(context_, model_, "ab\xFF", greedy_); }), HasSubstr("2"));
-  EXPECT_THAT(Message([&] { Generate(context_, model_, std::string(129, 'a'), greedy_); }),
+  EXPECT_THAT(ErrorOf([&] { Generate(context_, model_, "ab\xFF", greedy_); }), HasSubstr("2"));
+  EXPECT_THAT(ErrorOf([&] { Generate(context_, model_, std::string(129, 'a'), greedy_); }),
               HasSubstr("129 tokens, the model's context holds 128"));
-  EXPECT_THAT(Message([&] { Generate(context_, model_, std::vector<int32_t>{}, greedy_); }), HasSubstr("empty"));
+  EXPECT_THAT(ErrorOf([&] { Generate(context_, model_, std::vector<int32_t>{}, greedy_); }), HasSubstr("empty"));
   greedy_.stop = {""};
-  EXPECT_THAT(Message([&] { Generate(context_, model_, "t", greedy_); }), HasSubstr("stop"));
+  EXPECT_THAT(ErrorOf([&] { Generate(context_, model_, "t", greedy_); }), HasSubstr("stop"));
 }
 
 TEST_F(GenerateTest, KeysAndValuesThatDoNotFitAreRefusedBeforehand) {
@@ -203,7 +204,7 @@ TEST_F(GenerateTest, KeysAndValuesThatDoNotFitAreRefusedBeforehand) {
   wide.max_position_embeddings = 1 << 20;
   const auto model = Model::Random(context_, wide, /*seed=*/5, DType::kF32);
   const std::vector<std::vector<int32_t>> prompts(64, std::vector<int32_t>{1});
-  EXPECT_THAT(Message([&] { GenerateBatch(context_, model, prompts, {.max_new_tokens = 1 << 20}); }),
+  EXPECT_THAT(ErrorOf([&] { GenerateBatch(context_, model, prompts, {.max_new_tokens = 1 << 20}); }),
               HasSubstr("the keys and values of 64 sequences at once needs"));
 }
 
@@ -211,12 +212,12 @@ TEST_F(GenerateTest, WithoutATokenizerIdsComeAndGo) {
   const auto plain = Model::Random(context_, Preset("tiny"), /*seed=*/5, DType::kF32);
   const std::vector<int32_t> prompt = {1, 2};
   EXPECT_EQ(Generate(context_, plain, prompt, {.max_new_tokens = 4}).tokens.size(), 4u);
-  EXPECT_THAT(Message([&] { Generate(context_, plain, "text"); }), HasSubstr("no tokenizer"));
-  EXPECT_THAT(Message([&] { Generate(context_, plain, prompt, {.stop = {"."}}); }), HasSubstr("tokenizer"));
+  EXPECT_THAT(ErrorOf([&] { Generate(context_, plain, "text"); }), HasSubstr("no tokenizer"));
+  EXPECT_THAT(ErrorOf([&] { Generate(context_, plain, prompt, {.stop = {"."}}); }), HasSubstr("tokenizer"));
 }
 
 TEST_F(GenerateTest, AnEmptyPromptIsAnError) {
-  EXPECT_THAT(Message([&] { EncodePrompt(*model_, ""); }), HasSubstr("prompt is empty"));
+  EXPECT_THAT(ErrorOf([&] { EncodePrompt(*model_, ""); }), HasSubstr("prompt is empty"));
 }
 
 TEST_F(GenerateTest, SpecialTokensInThePromptCanBePlainText) {

@@ -11,126 +11,184 @@
 namespace kinetok {
 namespace {
 
-bool Likelier(const Candidate& a, const Candidate& b) {
-  return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
-}
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Keeps `last` and what is likelier; order is kept too.
-void DropBelow(Candidates& candidates, const Candidate& last) {
-  std::erase_if(candidates, [&](const Candidate& c) { return Likelier(last, c); });
-}
-
-template <class List, class Logit>
-double GreatestLogit(const List& list, Logit logit) {
-  double greatest = -std::numeric_limits<double>::infinity();
-  for (const auto& item : list) {
-    const double value = logit(item);
-    if (std::isnan(value)) Fail("the model's logits hold NaN: its weights are damaged, or a value overflowed");
-    greatest = std::max(greatest, value);
+// Calls visit(field, id) for every id that the options name.
+template <class Visit>
+void ForEachId(const SamplerOptions& options, Visit visit) {
+  for (const TokenBias& b : options.logit_bias) visit("logit_bias", b.token);
+  for (const auto& word : options.bad_words) {
+    for (const int32_t id : word) visit("bad_words", id);
   }
+  for (const auto& set : options.allowed_tokens) {
+    for (const int32_t id : set) visit("allowed_tokens", id);
+  }
+}
+
+void CheckShare(const char* field, double value) {
+  if (!(value > 0 && value <= 1)) Fail("{} is {}; it must be above 0 and at most 1", field, value);
+}
+
+void CheckFinite(const char* field, double value) {
+  if (!std::isfinite(value)) Fail("{} is {}; it must be a finite number", field, value);
+}
+
+// The tokens with a logit above -infinity.
+template <class Logit>
+void FillCandidates(std::span<const Logit> logits, Candidates& candidates) {
+  constexpr Logit kLeast = -std::numeric_limits<Logit>::infinity();
+  Logit greatest = kLeast;
+  bool has_nan = false;
+  candidates.resize(logits.size());
+  size_t count = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const Logit value = logits[i];
+    has_nan |= std::isnan(value);
+    greatest = std::max(greatest, value);
+    candidates[count] = {static_cast<int32_t>(i), static_cast<double>(value)};
+    count += value != kLeast ? 1 : 0;
+  }
+  candidates.resize(count);
+  if (has_nan) Fail("the model's logits hold NaN: its weights are damaged, or a value overflowed");
   if (!std::isfinite(greatest)) {
     Fail("the model's greatest logit is {}, expected a finite number: its weights are damaged, or a value overflowed",
          greatest);
   }
-  return greatest;
+}
+
+Distribution DistributionOf(Candidates candidates) {
+  const double total = Exponentiate(candidates);
+  std::sort(candidates.begin(), candidates.end(), Likelier);
+  Distribution out;
+  for (const Candidate& c : candidates) {
+    const double p = c.logit / total;
+    if (p == 0) continue;  // underflowed
+    out.kept.push_back({c.token, p});
+    out.entropy -= p * Log(p);
+  }
+  out.entropy = std::max(out.entropy, 0.0);  // not -0
+  return out;
 }
 
 }  // namespace
+
+FilterOrder ParseFilterOrder(std::string_view name) {
+  if (name == "hf") return FilterOrder::kHuggingFace;
+  if (name == "llama.cpp") return FilterOrder::kLlamaCpp;
+  Fail("order is \"{}\"; it must be \"hf\" or \"llama.cpp\"", name);
+}
 
 void SamplerOptions::Check() const {
   if (!std::isfinite(temperature) || temperature < 0) {
     Fail("temperature is {}; it must be 0 (greedy) or a positive number", temperature);
   }
   if (top_k < 0) Fail("top_k is {}; it must be 0 (all tokens) or more", top_k);
-  if (!(top_p > 0 && top_p <= 1)) Fail("top_p is {}; it must be above 0 and at most 1", top_p);
-}
-
-void ApplyTemperature(Candidates& candidates, double temperature) {
-  // Relative to the greatest, so that a tiny temperature cannot make it overflow.
-  const double greatest = GreatestLogit(candidates, [](const Candidate& c) { return c.logit; });
-  for (Candidate& c : candidates) c.logit = (c.logit - greatest) / temperature;
-}
-
-void KeepTopK(Candidates& candidates, int64_t k) {
-  if (k >= static_cast<int64_t>(candidates.size())) return;
-  Candidates order = candidates;
-  std::nth_element(order.begin(), order.begin() + (k - 1), order.end(), Likelier);
-  DropBelow(candidates, order[static_cast<size_t>(k - 1)]);
-}
-
-void KeepTopP(Candidates& candidates, double p) {
-  if (p >= 1) return;
-  const double greatest = GreatestLogit(candidates, [](const Candidate& c) { return c.logit; });
-  double total = 0;
-  for (const Candidate& c : candidates) total += Exp(c.logit - greatest);
-  const double target = p * total * (1 - 1e-7);
-
-  // The set is usually small: sort ever longer prefixes instead of everything.
-  Candidates order = candidates;
-  double sum = 0;
-  size_t sorted = 0;
-  for (size_t next = 64; sorted < order.size(); next *= 4) {
-    const size_t end = std::min(next, order.size());
-    const auto first = order.begin() + static_cast<std::ptrdiff_t>(sorted);
-    std::partial_sort(first, order.begin() + static_cast<std::ptrdiff_t>(end), order.end(), Likelier);
-    for (; sorted < end; ++sorted) {
-      sum += Exp(order[sorted].logit - greatest);
-      if (sum >= target) {
-        DropBelow(candidates, order[sorted]);
-        return;
-      }
+  CheckShare("top_p", top_p);
+  if (!(min_p >= 0 && min_p <= 1)) Fail("min_p is {}; it must be at least 0 and at most 1", min_p);
+  CheckShare("typical_p", typical_p);
+  if (!std::isfinite(repetition_penalty) || repetition_penalty <= 0) {
+    Fail("repetition_penalty is {}; it must be a positive number (1: none)", repetition_penalty);
+  }
+  CheckFinite("presence_penalty", presence_penalty);
+  CheckFinite("frequency_penalty", frequency_penalty);
+  if (no_repeat_ngram_size < 0) {
+    Fail("no_repeat_ngram_size is {}; it must be 0 (any may repeat) or more", no_repeat_ngram_size);
+  }
+  if (min_new_tokens < 0) Fail("min_new_tokens is {}; it must be 0 or more", min_new_tokens);
+  for (const TokenBias& b : logit_bias) {
+    if (std::isnan(b.bias) || b.bias == kInfinity) {
+      Fail("logit_bias is {} for token {}; it must be a finite number or -inf", b.bias, b.token);
     }
   }
+  const auto is_empty = [](const std::vector<int32_t>& ids) { return ids.empty(); };
+  if (std::any_of(bad_words.begin(), bad_words.end(), is_empty)) Fail("bad_words holds an empty sequence of tokens");
+  if (std::any_of(allowed_tokens.begin(), allowed_tokens.end(), is_empty)) Fail("allowed_tokens holds an empty set");
+  ForEachId(*this, [](const char* field, int32_t id) {
+    if (id < 0) Fail("{} names token {}; an id is 0 or more", field, id);
+  });
 }
 
-std::vector<double> Probabilities(const Candidates& candidates) {
-  const double greatest = GreatestLogit(candidates, [](const Candidate& c) { return c.logit; });
-  std::vector<double> p(candidates.size());
-  double total = 0;
-  for (size_t i = 0; i < p.size(); ++i) total += p[i] = Exp(candidates[i].logit - greatest);
-  for (double& value : p) value /= total;
-  return p;
+void SamplerOptions::CheckIds(int64_t vocab_size) const {
+  ForEachId(*this, [&](const char* field, int32_t id) {
+    if (id >= vocab_size) Fail("{} names token {}, the model's vocabulary has {}", field, id, vocab_size);
+  });
 }
 
-int32_t Argmax(Span<const float> logits) {
-  GreatestLogit(logits, [](float v) { return static_cast<double>(v); });
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+bool SamplerOptions::has_processors() const {
+  return !logit_bias.empty() || repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0 ||
+         no_repeat_ngram_size > 0 || !bad_words.empty() || min_new_tokens > 0 || !allowed_tokens.empty();
 }
 
-double LogProbability(Span<const float> logits, int32_t token) {
-  const double greatest = GreatestLogit(logits, [](float v) { return static_cast<double>(v); });
-  double total = 0;
-  for (float v : logits) total += Exp(static_cast<double>(v) - greatest);
-  return static_cast<double>(logits[static_cast<size_t>(token)]) - greatest - Log(total);
+bool ProcessLogits(const SamplerOptions& options, const History& history, std::span<double> logits) {
+  const std::span<const int32_t> generated = history.generated();
+  ApplyLogitBias(logits, options.logit_bias);
+  if (options.repetition_penalty != 1) ApplyRepetitionPenalty(logits, history.tokens, options.repetition_penalty);
+  if (options.presence_penalty != 0 || options.frequency_penalty != 0) {
+    ApplyCountPenalties(logits, generated, options.presence_penalty, options.frequency_penalty);
+  }
+  if (options.no_repeat_ngram_size > 0) BanRepeatedNgrams(logits, history.tokens, options.no_repeat_ngram_size);
+  BanWords(logits, history.tokens, options.bad_words);
+  if (static_cast<int64_t>(generated.size()) < options.min_new_tokens) BanTokens(logits, history.eos);
+  if (!options.allowed_tokens.empty()) {
+    KeepTokens(logits, options.allowed_tokens[std::min(generated.size(), options.allowed_tokens.size() - 1)]);
+  }
+  return std::any_of(logits.begin(), logits.end(), [](double v) { return v != -kInfinity; });
+}
+
+void FailNoTokenLeft(size_t index, int64_t vocab_size) {
+  Fail(
+      "no token is left to choose new token {} from: logit_bias, no_repeat_ngram_size, bad_words, min_new_tokens and "
+      "allowed_tokens together ban the whole vocabulary of {}",
+      index, vocab_size);
 }
 
 Sampler::Sampler(const SamplerOptions& options) : options_(options) {
   options_.Check();
-  options_.greedy = options_.greedy || options_.temperature == 0;
-  if (options_.greedy) return;
-  if (options_.temperature != 1) {
-    chain_.emplace_back([t = options_.temperature](Candidates& c) { ApplyTemperature(c, t); });
-  }
-  if (options_.top_k > 0) {
-    chain_.emplace_back([k = options_.top_k](Candidates& c) { KeepTopK(c, k); });
-  }
-  if (options_.top_p < 1) {
-    chain_.emplace_back([p = options_.top_p](Candidates& c) { KeepTopP(c, p); });
-  }
+  if (options_.is_greedy()) return;
+  const SamplerOptions& o = options_;
+  using Filter = std::function<void(Candidates&)>;
+  Filter temperature, top_k, top_p, min_p, typical_p;
+  if (o.temperature != 1) temperature = [t = o.temperature](Candidates& c) { ApplyTemperature(c, t); };
+  if (o.top_k > 0) top_k = [k = o.top_k, ties = o.top_k_ties](Candidates& c) { KeepTopK(c, k, ties); };
+  if (o.top_p < 1) top_p = [p = o.top_p](Candidates& c) { KeepTopP(c, p); };
+  if (o.min_p > 0) min_p = [p = o.min_p](Candidates& c) { KeepMinP(c, p); };
+  if (o.typical_p < 1) typical_p = [p = o.typical_p](Candidates& c) { KeepTypicalP(c, p); };
+  filters_ = o.order == FilterOrder::kHuggingFace ? std::vector<Filter>{temperature, top_k, top_p, min_p, typical_p}
+                                                  : std::vector<Filter>{top_k, typical_p, top_p, min_p, temperature};
+  std::erase(filters_, nullptr);
 }
 
-int32_t Sampler::Choose(Span<const float> logits, int64_t position) {
-  if (options_.greedy) return Argmax(logits);
-  candidates_.resize(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) candidates_[i] = {static_cast<int32_t>(i), logits[i]};
-  for (const Processor& process : chain_) process(candidates_);
+const Candidates& Sampler::Filter() {
+  if (options_.is_greedy()) KeepTopK(candidates_, 1);
+  for (const auto& filter : filters_) filter(candidates_);
+  return candidates_;
+}
 
-  const double greatest = GreatestLogit(candidates_, [](const Candidate& c) { return c.logit; });
-  double total = 0;
-  for (Candidate& c : candidates_) {
-    c.logit = Exp(c.logit - greatest);  // from here on a weight
-    total += c.logit;
+const Candidates& Sampler::Keep(Span<const float> logits, const History& history) {
+  if (options_.has_processors()) {
+    processed_.assign(logits.begin(), logits.end());
+    return Keep(processed_, history);
   }
+  FillCandidates(logits, candidates_);
+  return Filter();
+}
+
+const Candidates& Sampler::Keep(std::span<const double> logits, const History& history) {
+  if (options_.has_processors()) {
+    if (logits.data() != processed_.data()) processed_.assign(logits.begin(), logits.end());
+    if (!ProcessLogits(options_, history, processed_)) {
+      FailNoTokenLeft(history.generated().size(), static_cast<int64_t>(logits.size()));
+    }
+    logits = processed_;
+  }
+  FillCandidates(logits, candidates_);
+  return Filter();
+}
+
+int32_t Sampler::Choose(Span<const float> logits, int64_t position, const History& history) {
+  if (options_.is_greedy() && !options_.has_processors()) return Argmax(logits);
+  Keep(logits, history);
+  const double total = Exponentiate(candidates_);  // from here on weights
   const Philox4 bits =
       RandomBits(options_.seed, RandomStream::kSample, options_.sequence, static_cast<uint64_t>(position));
   const double target = UniformDouble(bits[0], bits[1]) * total;
@@ -143,6 +201,23 @@ int32_t Sampler::Choose(Span<const float> logits, int64_t position) {
     if (sum > target) break;
   }
   return token;
+}
+
+Distribution Distribute(Span<const float> logits, const SamplerOptions& options, const History& history) {
+  return DistributionOf(Sampler(options).Keep(logits, history));
+}
+
+Distribution DistributeProbabilities(std::span<const double> probabilities, const SamplerOptions& options,
+                                     const History& history) {
+  std::vector<double> logits;
+  for (const double p : probabilities) {
+    if (!(p >= 0) || std::isinf(p)) Fail("a probability is {}, expected a number from 0", p);
+    logits.push_back(Log(p));
+  }
+  if (std::all_of(probabilities.begin(), probabilities.end(), [](double p) { return p == 0; })) {
+    Fail("no probability is above 0");
+  }
+  return DistributionOf(Sampler(options).Keep(logits, history));
 }
 
 }  // namespace kinetok

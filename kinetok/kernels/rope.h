@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kinetok/kernels/context.h"
 #include "kinetok/tensor/views.h"
@@ -13,9 +14,13 @@ namespace kinetok {
 struct RopeTable {
   RopeTable() = default;
   RopeTable(int64_t positions, int64_t head_dim, double theta);
+  RopeTable(int64_t positions, Span<const double> frequencies);  // of other pairs' frequencies [head_dim / 2]
   int64_t positions = 0, half = 0;
   std::vector<float> cos, sin;  // [positions, half]
 };
+
+// theta^(-2i/head_dim) for every i < head_dim / 2.
+std::vector<double> RopeFrequencies(int64_t head_dim, double theta);
 
 // In place, for every head h < heads of every row i, at columns [h * head_dim, (h + 1) * head_dim):
 //   (a, b) = (x[j], x[j + half])  ->  (a cos - b sin, b cos + a sin),  j < half, at position positions[i]

@@ -14,7 +14,26 @@
 namespace kinetok {
 
 enum class Norm : uint8_t { kLayer, kRms };
+enum class NormPlace : uint8_t { kBefore, kAfter };  // of each half of a layer, or of the sum that follows it
 enum class Position : uint8_t { kLearned, kRope };
+enum class Head : uint8_t {
+  kNextToken,  // logits = head(x)
+  kMaskedLm,   // logits = head(norm(act(transform(x)))) + bias
+  kNone,       // hidden states only
+};
+
+// Changes of RoPE's frequencies for contexts longer than those trained on; f is a pair's frequency.
+struct RopeScaling {
+  enum class Kind : uint8_t {
+    kNone,
+    kLinear,  // f / factor (Chen et al. 2023, arXiv 2306.15595)
+    kLlama3,  // slow pairs divided by factor, fast ones kept, those between blended (Llama 3.1's modeling code)
+  };
+  Kind kind = Kind::kNone;
+  double factor = 1, low_freq_factor = 1, high_freq_factor = 4;
+  int64_t original_max_position_embeddings = 0;
+  bool operator==(const RopeScaling&) const = default;
+};
 
 // Which keys a query sees; position p of a sequence of n.
 struct Mask {
@@ -28,7 +47,7 @@ struct Mask {
 };
 
 struct ModelConfig {
-  std::string model_type = "gpt2";  // "gpt2" or "llama": names the published layout (weight_names.h)
+  std::string model_type = "gpt2";  // names the published layout (architecture.h)
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   int64_t num_hidden_layers = 0;
@@ -39,15 +58,22 @@ struct ModelConfig {
   int64_t max_position_embeddings = 0;  // the context
 
   Norm norm = Norm::kLayer;
+  NormPlace norm_place = NormPlace::kBefore;
+  bool embedding_norm = false;  // the embeddings' sum is normalised
+  bool final_norm = true;       // the last layer's output is
   double norm_eps = 1e-5;
   bool norm_bias = true;
   Position position = Position::kLearned;
+  int64_t type_vocab_size = 0;  // kinds of segments, of which every row is the first here; 0: no such embedding
   double rope_theta = 10000;
+  RopeScaling rope_scaling;
   bool gated_mlp = false;  // down(act(gate) * up) instead of down(act(up)); act is then SiLU
   Activation activation = Activation::kGeluTanh;
-  bool attention_bias = true;  // of the q, k, v and output projections
+  bool attention_bias = true;  // of the q, k and v projections
+  bool attention_out_bias = true;
   bool mlp_bias = true;
   bool scale_attention = true;  // scores times 1 / sqrt(head_dim)
+  Head head = Head::kNextToken;
   bool tie_word_embeddings = true;
   std::vector<Mask> masks = {Mask::Causal()};  // of layer i: masks[i % size]
 
@@ -61,6 +87,8 @@ struct ModelConfig {
   void Check(std::string_view source) const;
   Mask LayerMask(int64_t layer) const { return masks[layer % static_cast<int64_t>(masks.size())]; }
   int64_t QkvRows() const { return (num_attention_heads + 2 * num_key_value_heads) * head_dim; }
+  // Whether every position sees only what precedes it: such a model continues texts, an encoder needs the whole text.
+  bool IsCausal() const;
   bool operator==(const ModelConfig&) const = default;
 };
 
@@ -68,6 +96,9 @@ struct ModelConfig {
 // change the result but are not supported are errors that name `source` and the field.
 ModelConfig ParseModelConfig(const Json& json, std::string_view source);
 ModelConfig LoadModelConfig(const std::filesystem::path& file);
+
+// Throws Error, beginning with `purpose` ("generate"), when the model is an encoder or has no head.
+void RequireNextToken(const ModelConfig& config, std::string_view purpose);
 
 // The config.json that Hugging Face transformers reads, `dtype` being that of the stored weights ("float32", ...).
 OrderedJson ModelConfigToJson(const ModelConfig& config, std::string_view dtype);

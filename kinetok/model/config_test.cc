@@ -33,8 +33,9 @@ TEST(ModelConfigTest, ReadsGpt2WithItsDefaults) {
 }
 
 TEST(ModelConfigTest, SurvivesAWriteAndARead) {
-  for (const NamedConfig& named : TestConfigs()) {
-    if (named.config.masks.size() > 1) continue;  // bands are not part of these published formats
+  std::vector<NamedConfig> all = TestConfigs();
+  all.push_back(TestEncoder());
+  for (const NamedConfig& named : all) {
     ModelConfig config = named.config;
     for (const double p : {0.0, 0.25}) {
       config.embd_pdrop = config.attn_pdrop = config.resid_pdrop = p;
@@ -53,8 +54,43 @@ TEST(ModelConfigTest, ReadsBothSpellingsOfRopeTheta) {
   EXPECT_EQ(theta(""), 10000);
   EXPECT_EQ(theta(R"(, "rope_theta": 500000.0)"), 500000);
   EXPECT_EQ(theta(R"(, "rope_parameters": {"rope_type": "default", "rope_theta": 1234.0})"), 1234);
-  EXPECT_THAT(ErrorOf(base + R"(, "rope_scaling": {"type": "linear", "factor": 2.0}})"), HasSubstr("linear"));
+  EXPECT_THAT(ErrorOf(base + R"(, "rope_scaling": {"type": "yarn", "factor": 2.0}})"), HasSubstr("\"yarn\""));
+  EXPECT_THAT(ErrorOf(base + R"(, "rope_scaling": {"type": "linear"}})"), HasSubstr("\"factor\" is missing"));
+  EXPECT_THAT(ErrorOf(base + R"(, "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4,
+                          "high_freq_factor": 1, "original_max_position_embeddings": 64}})"),
+              HasSubstr("\"high_freq_factor\" is 1"));
   EXPECT_THAT(ErrorOf(base + R"(, "num_key_value_heads": 3})"), HasSubstr("num_key_value_heads"));
+}
+
+TEST(ModelConfigTest, ReadsBothSpellingsOfGptNeosLayers) {
+  const std::string base = R"({"model_type": "gpt_neo", "vocab_size": 50, "hidden_size": 16, "num_layers": 4,
+      "num_heads": 2, "max_position_embeddings": 32, "window_size": 5)";
+  const auto masks = [&](const std::string& more) {
+    return ParseModelConfig(ParseJson(base + more + "}", "x"), "x").masks;
+  };
+  const std::vector<Mask> by_turns = {Mask::Causal(), Mask::Banded(5)};
+  EXPECT_EQ(masks(""), by_turns);
+  EXPECT_EQ(masks(R"(, "attention_types": [[["global", "local"], 2]])"), by_turns);
+  EXPECT_EQ(masks(R"(, "attention_layers": ["local", "local", "local", "local"])"), std::vector{Mask::Banded(5)});
+  EXPECT_EQ(masks(R"(, "attention_types": [[["global"], 1], [["local"], 3]])").size(), 4);
+  EXPECT_THAT(ErrorOf(base + R"(, "attention_types": [[["global", "local"], 3]]})"), HasSubstr("6 layers, expected 4"));
+  EXPECT_THAT(ErrorOf(base + R"(, "attention_layers": ["sparse"]})"), HasSubstr("\"sparse\""));
+  EXPECT_THAT(ErrorOf(base + R"(, "attention_types": [["global", 4]]})"), HasSubstr("attention_types"));
+}
+
+TEST(ModelConfigTest, KnowsWhichModelsContinueATextAndWhichReadItWhole) {
+  EXPECT_TRUE(Preset("tiny-gpt-neo").IsCausal());
+  EXPECT_FALSE(Preset("tiny-bert").IsCausal());
+  EXPECT_NO_THROW(RequireNextToken(Preset("tiny"), "generate"));
+  EXPECT_THROW(RequireNextToken(Preset("tiny-bert"), "generate"), Error);
+  const std::string bert = R"({"model_type": "bert", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1,
+      "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32, "architectures": )";
+  EXPECT_EQ(ParseModelConfig(ParseJson(bert + R"(["BertModel"]})", "x"), "x").head, Head::kNone);
+  EXPECT_EQ(ParseModelConfig(ParseJson(bert + R"(["BertForMaskedLM"]})", "x"), "x").head, Head::kMaskedLm);
+  EXPECT_THAT(ErrorOf(bert + R"(["BertForSequenceClassification"]})"), HasSubstr("BertForSequenceClassification"));
+  EXPECT_THAT(ErrorOf(bert + R"(["BertModel"], "position_embedding_type": "relative_key"})"),
+              HasSubstr("relative_key"));
+  EXPECT_THAT(ErrorOf(R"({"model_type": "gpt-neo"})"), HasSubstr("did you mean gpt_neo?"));
 }
 
 TEST(ModelConfigTest, NamesTheFieldThatIsMissingWrongOrUnsupported) {
@@ -95,6 +131,11 @@ TEST(PresetTest, CountsTheParametersOfThePublishedModels) {
   EXPECT_EQ(ParameterList(Preset("gpt2-124m")).parameters, 124439808);
   EXPECT_EQ(ParameterList(Preset("gpt2-1.5b")).parameters, 1557611200);
   EXPECT_EQ(ParameterList(Preset("llama2-7b")).parameters, 6738415616);
+  EXPECT_EQ(ParameterList(Preset("gpt1-117m")).parameters, 116534784);
+  EXPECT_EQ(ParameterList(Preset("gpt3-125m")).parameters, 125198592);   // EleutherAI's gpt-neo-125m
+  EXPECT_EQ(ParameterList(Preset("gpt3-2.7b")).parameters, 2651307520);  // ... and gpt-neo-2.7B
+  EXPECT_EQ(ParameterList(Preset("bert-base")).parameters, 109514298);   // BertForMaskedLM
+  EXPECT_EQ(ParameterList(Preset("gpt3-175b")).parameters / 1000000000, 174);
   EXPECT_EQ(ParameterList(Preset("llama-1.1b")).parameters, 1100048384);
   // nanoGPT's CPU configuration prints 0.80M without positions.
   EXPECT_EQ(ParameterList(Preset("nano-char-cpu")).parameters - 64 * 128, 795904);
@@ -110,7 +151,9 @@ TEST(PresetTest, SuggestsTheNearestName) {
 }
 
 TEST(ParameterTest, EveryRowIsPublishedExactlyOnce) {
-  for (const NamedConfig& named : TestConfigs()) {
+  std::vector<NamedConfig> all = TestConfigs();
+  all.push_back(TestEncoder());
+  for (const NamedConfig& named : all) {
     const ParameterList list(named.config);
     std::vector<int64_t> covered(list.all.size());
     for (const PublishedTensor& t : PublishedTensors(named.config, list)) {

@@ -52,11 +52,22 @@ std::vector<Logits> RunPrompts(Context& context, const Model& model, const std::
   return ::testing::AssertionSuccess();
 }
 
+// The models that continue texts, and the encoder, which reads each whole.
+std::vector<NamedConfig> AllConfigs() {
+  std::vector<NamedConfig> all = TestConfigs();
+  all.push_back(TestEncoder());
+  return all;
+}
+
 class DeterminismTest : public ::testing::TestWithParam<int> {
  protected:
-  DeterminismTest() : named_(TestConfigs()[GetParam()]), list_(named_.config), flat_(DrawParameters(list_, 5)) {}
+  DeterminismTest() : named_(AllConfigs()[GetParam()]), list_(named_.config), flat_(DrawParameters(list_, 5)) {}
   std::shared_ptr<const Model> Make(Context& c, DType dtype = DType::kF32) {
     return Model::FromParameters(c, named_.config, flat_, dtype, nullptr);
+  }
+  // Sizes of pieces, of which an encoder takes none but the whole.
+  std::vector<size_t> Chunks(std::vector<size_t> chunks) {
+    return named_.config.IsCausal() ? std::move(chunks) : std::vector<size_t>{1000};
   }
   std::vector<int32_t> Prompt(int64_t n, uint64_t seed = 1) { return DrawTokens(n, named_.config.vocab_size, seed); }
 
@@ -64,6 +75,7 @@ class DeterminismTest : public ::testing::TestWithParam<int> {
   ParameterList list_;
   std::vector<float> flat_;
 };
+class CausalDeterminismTest : public DeterminismTest {};
 
 TEST_P(DeterminismTest, AnyNumberOfThreadsGivesTheSameBits) {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
@@ -72,7 +84,7 @@ TEST_P(DeterminismTest, AnyNumberOfThreadsGivesTheSameBits) {
     for (int threads = 2; threads <= 4; ++threads) {
       Context many(threads, BestIsa());
       const auto model = Make(many, dtype);
-      for (const size_t chunk : {150, 1}) {
+      for (const size_t chunk : Chunks({150, 1})) {
         const auto run = [&] { return RunPrompts(many, *model, {Prompt(150)}, chunk); };
         many.pool().ResetWorkersUsed();
         EXPECT_TRUE(SameLogits(run()[0], want[0])) << threads << " threads, " << DTypeName(dtype) << ", " << chunk;
@@ -84,7 +96,7 @@ TEST_P(DeterminismTest, AnyNumberOfThreadsGivesTheSameBits) {
   }
 }
 
-TEST_P(DeterminismTest, APromptInOneGoInPiecesOrTokenByTokenGivesTheSameBits) {
+TEST_P(CausalDeterminismTest, APromptInOneGoInPiecesOrTokenByTokenGivesTheSameBits) {
   Context context(2, BestIsa());
   const auto model = Make(context);
   const auto whole = RunPrompts(context, *model, {Prompt(140)}, 140);
@@ -93,7 +105,7 @@ TEST_P(DeterminismTest, APromptInOneGoInPiecesOrTokenByTokenGivesTheSameBits) {
   }
 }
 
-TEST_P(DeterminismTest, CachedAndRecomputedLogitsAreTheSameBits) {
+TEST_P(CausalDeterminismTest, CachedAndRecomputedLogitsAreTheSameBits) {
   Context context(2, BestIsa());
   const auto model = Make(context);
   const std::vector<int32_t> prompt = Prompt(70);
@@ -119,7 +131,8 @@ TEST_P(DeterminismTest, ASequenceAloneAndInBatchesOfMixedLengthsGivesTheSameBits
       alone.push_back(RunPrompts(context, *model, {prompts.back()}, n)[0]);
     }
     for (size_t batch = 2; batch <= 8; ++batch) {
-      for (const size_t chunk : {1, 33}) {  // 1: steps of at most 8 rows, as when sequences are decoded together
+      for (const size_t chunk :
+           Chunks({1, 33})) {  // 1: steps of at most 8 rows, as when sequences are decoded together
         const auto together = RunPrompts(context, *model, {prompts.begin(), prompts.begin() + batch}, chunk);
         for (size_t i = 0; i < batch; ++i) {
           EXPECT_TRUE(SameLogits(together[i], alone[i]))
@@ -133,17 +146,17 @@ TEST_P(DeterminismTest, ASequenceAloneAndInBatchesOfMixedLengthsGivesTheSameBits
 TEST_P(DeterminismTest, EveryInstructionSetGivesTheSameBits) {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
     Context best(2, BestIsa());
-    const auto want = RunPrompts(best, *Make(best, dtype), {Prompt(70), Prompt(9, 2)}, 40);
+    const auto want = RunPrompts(best, *Make(best, dtype), {Prompt(70), Prompt(9, 2)}, Chunks({40})[0]);
     for (const Isa isa : SupportedIsas()) {
       Context context(2, isa);
-      const auto got = RunPrompts(context, *Make(context, dtype), {Prompt(70), Prompt(9, 2)}, 40);
+      const auto got = RunPrompts(context, *Make(context, dtype), {Prompt(70), Prompt(9, 2)}, Chunks({40})[0]);
       EXPECT_TRUE(SameLogits(got[0], want[0])) << IsaName(isa);
       EXPECT_TRUE(SameLogits(got[1], want[1])) << IsaName(isa);
     }
   }
 }
 
-TEST_P(DeterminismTest, ForkedAndTruncatedSequencesContinueWithTheSameBits) {
+TEST_P(CausalDeterminismTest, ForkedAndTruncatedSequencesContinueWithTheSameBits) {
   Context context(2, BestIsa());
   const auto model = Make(context);
   const std::vector<int32_t> prompt = Prompt(100);
@@ -180,8 +193,22 @@ TEST_P(DeterminismTest, AFaultyRowIsRefusedAndNothingIsAppended) {
   EXPECT_EQ(cache.pages_in_use(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Configs, DeterminismTest, ::testing::Range(0, 5),
-                         [](const auto& param) { return TestConfigs()[param.param].name; });
+TEST(EncoderTest, RefusesATextInPieces) {
+  Context context(1, BestIsa());
+  const ModelConfig config = TestEncoder().config;
+  const auto model = Model::Random(context, config, 1, DType::kF32);
+  KvCache cache(config);
+  Workspace workspace;
+  const int a = cache.NewSequence();
+  model->Forward(context, std::vector<BatchRow>{{1, a, true}, {2, a, true}}, cache, workspace);
+  EXPECT_THROW(model->Forward(context, std::vector<BatchRow>{{3, a, true}}, cache, workspace), Error);
+  EXPECT_EQ(cache.length(a), 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Configs, DeterminismTest, ::testing::Range(0, 7),
+                         [](const auto& param) { return AllConfigs()[param.param].name; });
+INSTANTIATE_TEST_SUITE_P(Configs, CausalDeterminismTest, ::testing::Range(0, 6),
+                         [](const auto& param) { return AllConfigs()[param.param].name; });
 
 }  // namespace
 }  // namespace kinetok

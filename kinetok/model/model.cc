@@ -19,12 +19,16 @@ struct Workspace::State {
   std::vector<std::vector<AttentionRow>> layer_rows;
   std::vector<KvCache::LayerView> views;
   std::vector<ParameterView> parameters;
+  StepObserver observer;
 };
 
 Workspace::Workspace() : state_(std::make_unique<State>()) {}
 Workspace::~Workspace() = default;
 Workspace::Workspace(Workspace&&) noexcept = default;
 Workspace& Workspace::operator=(Workspace&&) noexcept = default;
+void Workspace::Observe(StepObserver observer) {
+  state_->observer = std::move(observer);
+}
 
 Model::Model(ModelConfig config)
     : config_(std::move(config)),
@@ -36,26 +40,24 @@ Model::Model(ModelConfig config)
 void Model::Prepare(int64_t weight_bytes, const std::string& what) {
   const bool rotary = config_.position == Position::kRope;
   RequireMemory(weight_bytes + (rotary ? config_.max_position_embeddings * config_.head_dim * 4 : 0), what);
-  if (rotary) rope_ = RopeTable(config_.max_position_embeddings, config_.head_dim, config_.rope_theta);
+  if (rotary) rope_ = MakeRopeTable(config_, config_.max_position_embeddings);
 }
 
 namespace {
 
 bool IsPacked(const ParameterList& list, int parameter) {
-  return list.all[parameter].is_matrix() && parameter != list.position;
+  return list.all[parameter].is_matrix() && parameter != list.position && parameter != list.token_type;
 }
 
-void CheckTokenizer(const std::filesystem::path& dir, const Tokenizer& tokenizer, const ModelConfig& config) {
-  if (tokenizer.vocab_size() > config.vocab_size) {
-    Fail("{}: the tokenizer has ids up to {}, the model a vocab_size of {}: they do not belong together", dir.string(),
-         tokenizer.vocab_size() - 1, config.vocab_size);
-  }
-  for (const int32_t eos : config.eos_token_ids) {
-    if (tokenizer.Has(eos)) continue;
-    Fail(
-        "{}: the model ends its texts with token {} (eos_token_id), which the tokenizer lacks: they do not belong "
-        "together",
-        dir.string(), eos);
+// Packs a tensor from where it lies.
+void Pack(Context& context, const TensorData& data, const PublishedTensor& t, PackedMatrix& matrix) {
+  const DType type = data.RequireType();
+  const int64_t columns = matrix.columns();
+  if (t.transposed)
+    return matrix.SetRows(context, t.first_row, {data.bytes().data(), type, t.rows, columns, 1, t.rows});
+  for (const StoredRun& run : StoredRuns(t)) {
+    const std::byte* first = data.bytes().data() + run.stored * columns * DTypeSize(type);
+    matrix.SetRows(context, run.parameter_row, {first, type, run.rows, columns, run.stride * columns, 1});
   }
 }
 
@@ -70,16 +72,15 @@ int64_t WeightBytes(const ParameterList& list, std::span<const DType> dtypes) {
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem::path& dir, LoadOptions options) {
-  std::shared_ptr<Model> model(new Model(LoadDirectoryConfig(dir)));
+std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem::path& path, LoadOptions options) {
+  const ModelFiles files(path);
+  std::shared_ptr<Model> model(new Model(files.config()));
   const ParameterList& list = model->list_;
-  const Checkpoint checkpoint(dir);
-  const std::vector<PublishedTensor> tensors = PublishedTensors(model->config_, list);
-  const MatchedTensors matched = MatchTensors(dir, checkpoint, model->config_, tensors);
+  const auto& [tensors, found, unread] = files.tensors();
   if (options.tokenizer != TokenizerUse::kNone) {
     try {
-      auto tokenizer = Tokenizer::Load(dir);
-      CheckTokenizer(dir, *tokenizer, model->config_);
+      auto tokenizer = files.LoadTokenizer();
+      CheckTokenizer(path, *tokenizer, model->config_);
       model->tokenizer_ = std::move(tokenizer);
     } catch (const Error& e) {
       if (options.tokenizer == TokenizerUse::kRequired) throw;
@@ -90,31 +91,24 @@ std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem
   // The packed dtype of a parameter is that of its first tensor, unless the caller asks for another.
   std::vector<DType> dtypes(list.all.size(), DType::kF32);
   for (size_t i = tensors.size(); i-- > 0;) {
-    if (tensors[i].parameter >= 0) dtypes[tensors[i].parameter] = options.dtype.value_or(*matched.found[i]->info->type);
+    if (tensors[i].parameter >= 0) dtypes[tensors[i].parameter] = options.dtype.value_or(found[i]->RequireType());
   }
-  model->Prepare(WeightBytes(list, dtypes), dir.string());
+  model->Prepare(WeightBytes(list, dtypes), path.string());
 
   for (size_t i = 0; i < tensors.size(); ++i) {
     const PublishedTensor& t = tensors[i];
     if (t.zero_filled) continue;
     const Parameter& p = list.all[t.parameter];
-    const TensorData& data = *matched.found[i];
     if (IsPacked(list, t.parameter)) {
       PackedMatrix& w = model->matrices_[t.parameter];
       if (w.empty()) w = PackedMatrix(p.rows, p.columns, dtypes[t.parameter]);
-      MatrixSource source{data.bytes().data(), *data.info->type, t.rows, p.columns, p.columns, 1};
-      if (t.transposed) {
-        source.row_stride = 1;
-        source.column_stride = t.rows;
-      }
-      w.SetRows(context, t.first_row, source);
+      Pack(context, *found[i], t, w);
     } else {
       std::vector<float>& v = model->vectors_[t.parameter];
       if (v.empty()) v.resize(p.elements());
-      const int64_t columns = std::max<int64_t>(1, p.columns);
-      data.LoadF32(0, std::span(v).subspan(t.first_row * columns, t.rows * columns));
+      ReadTensor(*found[i], t, std::max<int64_t>(1, p.columns), v);
     }
-    data.Drop();
+    found[i]->Drop();
   }
   return model;
 }
@@ -201,6 +195,10 @@ void Model::BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::
       s.old_lengths.push_back(cache.length(row.sequence));
       lengths.push_back(s.old_lengths.back());
     }
+    if (!config_.IsCausal() && s.old_lengths[local] > 0) {
+      Fail("model_type \"{}\" sees a text from both sides and reads it in one piece: this one has {} tokens already",
+           config_.model_type, s.old_lengths[local]);
+    }
     const int64_t position = lengths[local]++;
     if (position >= config_.max_position_embeddings) {
       Fail("position {} is beyond the model's context of {} positions", position, config_.max_position_embeddings);
@@ -227,20 +225,21 @@ void Model::BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::
   for (int64_t l = 0; l < config_.num_hidden_layers; ++l) cache.View(s.sequences, l, &s.views[l]);
 }
 
-Rows<const float> Model::Forward(Context& context, std::span<const BatchRow> rows, KvCache& cache,
-                                 Workspace& workspace) const {
-  Workspace::State& s = workspace.state();
-  if (rows.empty()) return {nullptr, 0, config_.vocab_size};
+Model::Pass Model::Run(Context& context, std::span<const BatchRow> rows, int64_t wanted, KvCache& cache,
+                       Workspace::State& s) const {
   BindRows(rows, cache, s);
   const auto count = static_cast<int64_t>(rows.size());
+  const int end = static_cast<int>(program_.steps.size());
 
   ArenaPlan plan;
-  for (const Activations& b : program_.buffers) plan.Add(count * b.width, {{b.first_use, b.last_use}});
-  const int64_t wanted = std::count_if(rows.begin(), rows.end(), [](const BatchRow& r) { return r.want_logits; });
-  const int gathered_buffer = plan.Add(wanted * config_.hidden_size, {{0, static_cast<int>(program_.steps.size())}});
+  for (size_t b = 0; b < program_.buffers.size(); ++b) {
+    const Activations& buffer = program_.buffers[b];
+    const bool stays = static_cast<int>(b) == program_.hidden || static_cast<int>(b) == program_.output;
+    plan.Add(count * buffer.width, {{buffer.first_use, stays ? end : buffer.last_use}});
+  }
+  const int gathered = plan.Add(wanted * config_.hidden_size, {{0, end}});
   plan.Place();
   if (s.arena.bytes() < plan.total_floats() * 4) s.arena = Buffer(plan.total_floats() * 4);
-  if (s.logits.bytes() < wanted * config_.vocab_size * 4) s.logits = Buffer(wanted * config_.vocab_size * 4);
   float* arena = s.arena.As<float>().data();
 
   s.parameters.clear();
@@ -269,16 +268,37 @@ Rows<const float> Model::Forward(Context& context, std::span<const BatchRow> row
   for (size_t b = 0; b < program_.buffers.size(); ++b) {
     c.buffers.emplace_back(arena + plan.offset(static_cast<int>(b)), count, program_.buffers[b].width);
   }
-  for (const Step& step : program_.steps) ForwardStep(context, c, step);
+  for (const Step& step : program_.steps) {
+    ForwardStep(context, c, step);
+    if (s.observer) s.observer(step, c);
+  }
+  return {c.buffers[program_.hidden], c.buffers[program_.output],
+          Rows<float>(arena + plan.offset(gathered), wanted, config_.hidden_size)};
+}
 
-  const Rows<float> gathered(arena + plan.offset(gathered_buffer), wanted, config_.hidden_size);
-  const Rows<float> output = c.buffers[program_.output];
+Rows<const float> Model::Hidden(Context& context, std::span<const BatchRow> rows, KvCache& cache,
+                                Workspace& workspace) const {
+  if (rows.empty()) return {nullptr, 0, config_.hidden_size};
+  return Run(context, rows, 0, cache, workspace.state()).hidden;
+}
+
+Rows<const float> Model::Forward(Context& context, std::span<const BatchRow> rows, KvCache& cache,
+                                 Workspace& workspace) const {
+  Workspace::State& s = workspace.state();
+  if (program_.head < 0) Fail("this model of type \"{}\" has no head and gives no logits", config_.model_type);
+  if (rows.empty()) return {nullptr, 0, config_.vocab_size};
+  const int64_t wanted = std::count_if(rows.begin(), rows.end(), [](const BatchRow& r) { return r.want_logits; });
+  const Pass pass = Run(context, rows, wanted, cache, s);
+  if (s.logits.bytes() < wanted * config_.vocab_size * 4) s.logits = Buffer(wanted * config_.vocab_size * 4);
   int64_t at = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    if (rows[i].want_logits) std::copy(output[i], output[i] + output.width, gathered[at++]);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const float* row = pass.output[static_cast<int64_t>(i)];
+    if (rows[i].want_logits) std::copy(row, row + config_.hidden_size, pass.gathered[at++]);
   }
   const Rows<float> logits(s.logits.As<float>().data(), wanted, config_.vocab_size);
-  if (wanted > 0) MatMul(context, gathered, matrices_[program_.head], {}, logits);
+  const Span<const float> bias =
+      program_.head_bias < 0 ? Span<const float>() : s.parameters[program_.head_bias].vector();
+  if (wanted > 0) MatMul(context, pass.gathered, matrices_[program_.head], bias, logits);
   return logits;
 }
 

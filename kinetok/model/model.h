@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ struct BatchRow {
   bool want_logits = false;
 };
 
+// Called after each step of a forward pass with the buffers that it worked on (steps.h): to look, not to touch.
+struct StepContext;
+using StepObserver = std::function<void(const Step&, const StepContext&)>;
+
 // Scratch memory of one caller of Forward; grows as needed, reusable.
 class Workspace {
  public:
@@ -45,6 +50,7 @@ class Workspace {
   ~Workspace();
   Workspace(Workspace&&) noexcept;
   Workspace& operator=(Workspace&&) noexcept;
+  void Observe(StepObserver observer);  // every pass from now on
   struct State;
   State& state() { return *state_; }
 
@@ -54,8 +60,9 @@ class Workspace {
 
 class Model {
  public:
-  // Reads a Hugging Face directory. Throws Error naming file, field and value; checks free memory first.
-  static std::shared_ptr<const Model> Load(Context& context, const std::filesystem::path& dir,
+  // Reads a Hugging Face directory or a .gguf file, which is mapped: memory holds the packed weights and the tensor
+  // that is being packed. Throws Error naming file, field and value; checks free memory first.
+  static std::shared_ptr<const Model> Load(Context& context, const std::filesystem::path& path,
                                            LoadOptions options = {});
   // From parameters in memory (training's flat array): what the trainer samples and evaluates with, and tests.
   static std::shared_ptr<const Model> FromParameters(Context& context, const ModelConfig& config,
@@ -76,9 +83,13 @@ class Model {
   // sequence are consecutive in position, any number of sequences). Returns logits [rows that want them, vocab_size], a
   // view into `workspace`, valid until its next use. Tokens must be in [0, vocab_size), positions below the context:
   // Error otherwise, with nothing appended. The bits of a row's logits depend on its sequence's tokens alone.
-  // Thread-safe for different caches, workspaces and contexts.
+  // A model with full masks (BERT) reads each sequence whole, in one call: Error otherwise. Throws Error when the model
+  // has no head. Thread-safe for different caches, workspaces and contexts.
   Rows<const float> Forward(Context& context, std::span<const BatchRow> rows, KvCache& cache,
                             Workspace& workspace) const;
+  // The same, but returns the last layer's output [rows, hidden_size] of every row (after the final norm, if any).
+  Rows<const float> Hidden(Context& context, std::span<const BatchRow> rows, KvCache& cache,
+                           Workspace& workspace) const;
 
  private:
   explicit Model(ModelConfig config);
@@ -86,6 +97,13 @@ class Model {
   void Prepare(int64_t weight_bytes, const std::string& what);
   // Checks the rows, makes room in the cache, and lists who sees what.
   void BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::State& state) const;
+  // Runs the rows through all steps; the buffers `hidden` and `output` of the program stay as they are until the
+  // workspace's next use. `wanted` rows of hidden_size are free at `gathered`.
+  struct Pass {
+    Rows<float> hidden, output, gathered;
+  };
+  Pass Run(Context& context, std::span<const BatchRow> rows, int64_t wanted, KvCache& cache,
+           Workspace::State& state) const;
 
   ModelConfig config_;
   ParameterList list_;

@@ -41,28 +41,38 @@ ParameterList::ParameterList(const ModelConfig& c) {
   const int64_t up_rows = c.gated_mlp ? 2 * c.intermediate_size : c.intermediate_size;
   embedding = b.Matrix("embedding.weight", c.vocab_size, width, std);
   if (c.position == Position::kLearned) position = b.Matrix("position.weight", c.max_position_embeddings, width, std);
+  if (c.type_vocab_size > 0) token_type = b.Matrix("token_type.weight", c.type_vocab_size, width, std);
+  const auto norm = [&](const std::string& name, int* weight, int* its_bias) {
+    *weight = b.Vector(name + ".weight", width, Init::kOne);
+    if (c.norm_bias) *its_bias = b.Vector(name + ".bias", width, Init::kZero);
+  };
+  if (c.embedding_norm) norm("embedding_norm", &embedding_norm_weight, &embedding_norm_bias);
   for (int64_t l = 0; l < c.num_hidden_layers; ++l) {
     const std::string at = fmt::format("layers.{}.", l);
     const auto bias = [&](bool has, const char* name, int64_t size) {
       return has ? b.Vector(at + name, size, Init::kZero) : -1;
     };
     LayerParameters p;
-    p.norm1_weight = b.Vector(at + "norm1.weight", width, Init::kOne);
-    p.norm1_bias = bias(c.norm_bias, "norm1.bias", width);
+    norm(at + "norm1", &p.norm1_weight, &p.norm1_bias);
     p.qkv_weight = b.Matrix(at + "qkv.weight", c.QkvRows(), width, std);
     p.qkv_bias = bias(c.attention_bias, "qkv.bias", c.QkvRows());
     p.out_weight = b.Matrix(at + "out.weight", width, heads_width, residual_std);
-    p.out_bias = bias(c.attention_bias, "out.bias", width);
-    p.norm2_weight = b.Vector(at + "norm2.weight", width, Init::kOne);
-    p.norm2_bias = bias(c.norm_bias, "norm2.bias", width);
+    p.out_bias = bias(c.attention_out_bias, "out.bias", width);
+    norm(at + "norm2", &p.norm2_weight, &p.norm2_bias);
     p.up_weight = b.Matrix(at + "up.weight", up_rows, width, std);
     p.up_bias = bias(c.mlp_bias, "up.bias", up_rows);
     p.down_weight = b.Matrix(at + "down.weight", width, c.intermediate_size, residual_std);
     p.down_bias = bias(c.mlp_bias, "down.bias", width);
     layers.push_back(p);
   }
-  final_norm_weight = b.Vector("final_norm.weight", width, Init::kOne);
-  if (c.norm_bias) final_norm_bias = b.Vector("final_norm.bias", width, Init::kZero);
+  if (c.final_norm) norm("final_norm", &final_norm_weight, &final_norm_bias);
+  if (c.head == Head::kNone) return;
+  if (c.head == Head::kMaskedLm) {
+    transform_weight = b.Matrix("transform.weight", width, width, std);
+    transform_bias = b.Vector("transform.bias", width, Init::kZero);
+    norm("transform_norm", &transform_norm_weight, &transform_norm_bias);
+    head_bias = b.Vector("head.bias", c.vocab_size, Init::kZero);
+  }
   head = c.tie_word_embeddings ? embedding : b.Matrix("head.weight", c.vocab_size, width, std);
 }
 

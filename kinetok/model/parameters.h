@@ -35,8 +35,11 @@ struct ParameterList {
 
   std::vector<Parameter> all;
   std::vector<LayerParameters> layers;
-  int embedding = -1, position = -1, final_norm_weight = -1, final_norm_bias = -1;
-  int head = -1;           // == embedding when tied
+  int embedding = -1, position = -1, token_type = -1, embedding_norm_weight = -1, embedding_norm_bias = -1;
+  int final_norm_weight = -1, final_norm_bias = -1;
+  int transform_weight = -1, transform_bias = -1, transform_norm_weight = -1, transform_norm_bias = -1;  // kMaskedLm
+  int head = -1;           // == embedding when tied; -1 with Head::kNone
+  int head_bias = -1;      // kMaskedLm
   int64_t elements = 0;    // of the flat array: every parameter starts at a multiple of 16
   int64_t parameters = 0;  // without that padding: the model's size as people quote it
 };
@@ -55,6 +58,8 @@ struct PublishedTensor {
   bool transposed = false;   // stored [inputs, outputs], as GPT-2's Conv1D does
   bool zero_filled = false;  // the layout demands it, the model lacks it (a bias-free GPT-2): written as zeros
   std::vector<int64_t> shape;
+  // > 0: of each head of so many rows the halves are stored interleaved, 0, d/2, 1, d/2 + 1, ... (GGUF).
+  int64_t rotary_dim = 0;
 };
 
 // Every tensor of the published layout of config.model_type, in file order. A tied head is not among them.
@@ -62,6 +67,9 @@ std::vector<PublishedTensor> PublishedTensors(const ModelConfig& config, const P
 
 // Tensors that published files carry and no model reads ("h.0.attn.bias" masks, rotary tables, ...).
 bool IsIgnorableTensor(const ModelConfig& config, std::string_view name);
+// The canonical name of the tensor that a file may store once more as `name`, like a tied head; empty when there is
+// none.
+std::string_view OriginalOfCopy(const ModelConfig& config, std::string_view name);
 // The name with its optional prefix normalised ("h.0.ln_1.weight" -> "transformer.h.0.ln_1.weight").
 std::string CanonicalTensorName(const ModelConfig& config, std::string_view name);
 

@@ -22,6 +22,50 @@ ModelConfig Gpt2(int64_t layers, int64_t width, int64_t heads) {
   return c;
 }
 
+ModelConfig Gpt1(int64_t layers, int64_t width, int64_t heads) {
+  ModelConfig c = Gpt2(layers, width, heads);
+  c.model_type = "openai-gpt";
+  c.vocab_size = 40478;
+  c.max_position_embeddings = 512;
+  c.norm_place = NormPlace::kAfter;
+  c.final_norm = false;
+  c.embd_pdrop = c.attn_pdrop = c.resid_pdrop = 0.1;
+  c.bos_token_id.reset();
+  c.eos_token_ids.clear();
+  return c;
+}
+
+// GPT-3's sizes (Brown et al. 2020, table 2.1) in the layout of its public counterpart, GPT-Neo. Two rows of the table
+// contradict themselves (24 heads of 128 in 2048 columns; 5140 columns); they are taken as GPT-Neo and OPT read them.
+ModelConfig Gpt3(int64_t layers, int64_t width, int64_t heads) {
+  ModelConfig c = Gpt2(layers, width, heads);
+  c.model_type = "gpt_neo";
+  c.max_position_embeddings = 2048;
+  c.masks = {Mask::Causal(), Mask::Banded(256)};
+  c.scale_attention = false;
+  c.attention_bias = false;
+  return c;
+}
+
+ModelConfig Bert(int64_t layers, int64_t width, int64_t heads) {
+  ModelConfig c = Gpt2(layers, width, heads);
+  c.model_type = "bert";
+  c.vocab_size = 30522;
+  c.max_position_embeddings = 512;
+  c.type_vocab_size = 2;
+  c.masks = {Mask::Full()};
+  c.norm_place = NormPlace::kAfter;
+  c.embedding_norm = true;
+  c.final_norm = false;
+  c.norm_eps = 1e-12;
+  c.activation = Activation::kGeluErf;
+  c.head = Head::kMaskedLm;
+  c.embd_pdrop = c.attn_pdrop = c.resid_pdrop = 0.1;
+  c.bos_token_id.reset();
+  c.eos_token_ids.clear();
+  return c;
+}
+
 ModelConfig Llama(int64_t layers, int64_t width, int64_t ffn, int64_t heads, int64_t kv_heads) {
   ModelConfig c;
   c.model_type = "llama";
@@ -39,7 +83,7 @@ ModelConfig Llama(int64_t layers, int64_t width, int64_t ffn, int64_t heads, int
   c.position = Position::kRope;
   c.gated_mlp = true;
   c.activation = Activation::kSilu;
-  c.attention_bias = c.mlp_bias = false;
+  c.attention_bias = c.attention_out_bias = c.mlp_bias = false;
   c.tie_word_embeddings = false;
   c.bos_token_id = 1;
   c.eos_token_ids = {2};
@@ -51,7 +95,7 @@ ModelConfig NanoChar(int64_t layers, int64_t width, int64_t heads, int64_t block
   ModelConfig c = Gpt2(layers, width, heads);
   c.vocab_size = 65;
   c.max_position_embeddings = block;
-  c.norm_bias = c.attention_bias = c.mlp_bias = false;
+  c.norm_bias = c.attention_bias = c.attention_out_bias = c.mlp_bias = false;
   c.activation = Activation::kGeluErf;  // nanoGPT's nn.GELU()
   c.embd_pdrop = c.attn_pdrop = c.resid_pdrop = dropout;
   c.bos_token_id.reset();
@@ -59,21 +103,18 @@ ModelConfig NanoChar(int64_t layers, int64_t width, int64_t heads, int64_t block
   return c;
 }
 
-ModelConfig Tiny() {
-  ModelConfig c = Gpt2(2, 64, 4);
+ModelConfig Tiny(ModelConfig c) {
   c.vocab_size = 512;
   c.max_position_embeddings = 128;
+  c.embd_pdrop = c.attn_pdrop = c.resid_pdrop = 0;
   c.bos_token_id.reset();
   c.eos_token_ids.clear();
   return c;
 }
 
-ModelConfig TinyLlama() {
-  ModelConfig c = Llama(2, 64, 176, 4, 2);
-  c.vocab_size = 512;
-  c.max_position_embeddings = 128;
-  c.bos_token_id.reset();
-  c.eos_token_ids.clear();
+ModelConfig TinyGptNeo() {
+  ModelConfig c = Tiny(Gpt3(2, 64, 4));
+  c.masks = {Mask::Causal(), Mask::Banded(16)};
   return c;
 }
 
@@ -83,18 +124,32 @@ struct Named {
 };
 
 constexpr Named kPresets[] = {
-    {"tiny", Tiny},
-    {"tiny-llama", TinyLlama},
+    {"tiny", [] { return Tiny(Gpt2(2, 64, 4)); }},
+    {"tiny-llama", [] { return Tiny(Llama(2, 64, 176, 4, 2)); }},
+    {"tiny-gpt1", [] { return Tiny(Gpt1(2, 64, 4)); }},
+    {"tiny-gpt-neo", TinyGptNeo},
+    {"tiny-bert", [] { return Tiny(Bert(2, 64, 4)); }},
     {"nano-char-cpu", [] { return NanoChar(4, 128, 4, 64, 0.0); }},
     {"nano-char-gpu", [] { return NanoChar(6, 384, 6, 256, 0.2); }},
+    {"gpt1-117m", [] { return Gpt1(12, 768, 12); }},
     {"gpt2-124m", [] { return Gpt2(12, 768, 12); }},
     {"gpt2-355m", [] { return Gpt2(24, 1024, 16); }},
     {"gpt2-774m", [] { return Gpt2(36, 1280, 20); }},
     {"gpt2-1.5b", [] { return Gpt2(48, 1600, 25); }},
+    {"gpt3-125m", [] { return Gpt3(12, 768, 12); }},
+    {"gpt3-350m", [] { return Gpt3(24, 1024, 16); }},
+    {"gpt3-760m", [] { return Gpt3(24, 1536, 16); }},
+    {"gpt3-1.3b", [] { return Gpt3(24, 2048, 16); }},
+    {"gpt3-2.7b", [] { return Gpt3(32, 2560, 32); }},
+    {"gpt3-6.7b", [] { return Gpt3(32, 4096, 32); }},
+    {"gpt3-13b", [] { return Gpt3(40, 5120, 40); }},
+    {"gpt3-175b", [] { return Gpt3(96, 12288, 96); }},
     {"llama-1.1b", [] { return Llama(22, 2048, 5632, 32, 4); }},
     {"llama2-7b", [] { return Llama(32, 4096, 11008, 32, 32); }},
     {"llama2-13b", [] { return Llama(40, 5120, 13824, 40, 40); }},
     {"llama2-70b", [] { return Llama(80, 8192, 28672, 64, 8); }},
+    {"bert-base", [] { return Bert(12, 768, 12); }},
+    {"bert-large", [] { return Bert(24, 1024, 16); }},
 };
 
 int64_t EditDistance(std::string_view a, std::string_view b) {

@@ -9,8 +9,8 @@
 
 namespace kinetok {
 
-// "gpt2-124m", "gpt2-355m", "gpt2-774m", "gpt2-1.5b", "llama2-7b", "llama-1.1b", "tiny", "nano-char-cpu",
-// "nano-char-gpu", ... Throws Error with the nearest name when unknown.
+// "gpt1-117m", "gpt2-124m", "gpt3-125m", "llama2-7b", "llama-1.1b", "bert-base", "tiny", "nano-char-cpu", ... Throws
+// Error with the nearest name when unknown.
 ModelConfig Preset(std::string_view name);
 std::vector<std::string> PresetNames();
 

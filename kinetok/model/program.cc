@@ -14,12 +14,20 @@ class Compiler {
 
   Program Run() {
     int x = Buffer("embedded", c_.hidden_size);
-    Emit({.op = Op::kEmbed, .out = x, .weight = list_.embedding, .bias = list_.position});
+    Emit({.op = Op::kEmbed, .out = x, .weight = list_.embedding, .bias = list_.position, .weight2 = list_.token_type});
+    if (c_.embedding_norm) x = NormStep("embedding_norm", x, list_.embedding_norm_weight, list_.embedding_norm_bias);
     x = Dropout(x, c_.embd_pdrop);
     for (layer_ = 0; layer_ < static_cast<int>(list_.layers.size()); ++layer_) x = Layer(x, list_.layers[layer_]);
     layer_ = -1;
-    program_.output = NormStep("final_norm", x, list_.final_norm_weight, list_.final_norm_bias);
+    if (c_.final_norm) x = NormStep("final_norm", x, list_.final_norm_weight, list_.final_norm_bias);
+    program_.hidden = x;
+    if (c_.head == Head::kMaskedLm) {
+      x = Activate(Linear("transform", x, list_.transform_weight, list_.transform_bias), c_.hidden_size);
+      x = NormStep("transform_norm", x, list_.transform_norm_weight, list_.transform_norm_bias);
+    }
+    program_.output = x;
     program_.head = list_.head;
+    program_.head_bias = list_.head_bias;
     return std::move(program_);
   }
 
@@ -81,19 +89,32 @@ class Compiler {
     return s.out;
   }
 
-  int MlpActivation(int up) {
-    const int out = Buffer("activated", c_.intermediate_size);
-    Emit({.op = c_.gated_mlp ? Op::kSwiGlu : Op::kActivate, .in = up, .out = out});
+  int Activate(int in, int64_t width, Op op = Op::kActivate) {
+    const int out = Buffer("activated", width);
+    Emit({.op = op, .in = in, .out = out});
     return out;
   }
 
+  int AttentionHalf(int x, const LayerParameters& p) {
+    const int attended = Attention(Linear("qkv", x, p.qkv_weight, p.qkv_bias));
+    return Dropout(Linear("attention_out", attended, p.out_weight, p.out_bias), c_.resid_pdrop);
+  }
+
+  int MlpHalf(int x, const LayerParameters& p) {
+    const int up = Linear("up", x, p.up_weight, p.up_bias);
+    const int hidden = Activate(up, c_.intermediate_size, c_.gated_mlp ? Op::kSwiGlu : Op::kActivate);
+    return Dropout(Linear("down", hidden, p.down_weight, p.down_bias), c_.resid_pdrop);
+  }
+
   int Layer(int x, const LayerParameters& p) {
-    const int normed = NormStep("norm1", x, p.norm1_weight, p.norm1_bias);
-    const int attended = Attention(Linear("qkv", normed, p.qkv_weight, p.qkv_bias));
-    x = Add(x, Dropout(Linear("attention_out", attended, p.out_weight, p.out_bias), c_.resid_pdrop));
-    const int normed2 = NormStep("norm2", x, p.norm2_weight, p.norm2_bias);
-    const int hidden = MlpActivation(Linear("up", normed2, p.up_weight, p.up_bias));
-    return Add(x, Dropout(Linear("down", hidden, p.down_weight, p.down_bias), c_.resid_pdrop));
+    const auto norm1 = [&](int in) { return NormStep("norm1", in, p.norm1_weight, p.norm1_bias); };
+    const auto norm2 = [&](int in) { return NormStep("norm2", in, p.norm2_weight, p.norm2_bias); };
+    if (c_.norm_place == NormPlace::kBefore) {
+      x = Add(x, AttentionHalf(norm1(x), p));
+      return Add(x, MlpHalf(norm2(x), p));
+    }
+    x = norm1(Add(x, AttentionHalf(x, p)));
+    return norm2(Add(x, MlpHalf(x, p)));
   }
 
   const ModelConfig& c_;

@@ -11,7 +11,7 @@
 namespace kinetok {
 
 enum class Op : uint8_t {
-  kEmbed,      // out = embedding[token] (+ position table)
+  kEmbed,      // out = embedding[token] (+ token type) (+ position table)
   kNorm,       // out = norm(in)
   kLinear,     // out = in W^T + b
   kRope,       // rotates the q and k columns of in, in place
@@ -34,7 +34,8 @@ struct Step {
   Op op;
   int layer = -1;
   int in = -1, in2 = -1, out = -1;        // buffers
-  int weight = -1, bias = -1;             // parameters
+  int weight = -1, bias = -1;             // parameters; of kEmbed: the tokens' and the positions' tables
+  int weight2 = -1;                       // kEmbed: the token types' table
   int statistics = -1, statistics2 = -1;  // buffers that training keeps: mean, inv_std, or log_sum
   double dropout = 0;                     // kDropout, kAttention
   uint32_t dropout_site = 0;
@@ -46,8 +47,9 @@ struct Program {
 
   std::vector<Step> steps;
   std::vector<Activations> buffers;
-  int output = -1;  // the buffer that the head reads
-  int head = -1;    // parameter
+  int hidden = -1;                // the buffer of the last layer's output (after the final norm, if any)
+  int output = -1;                // the buffer that the head reads
+  int head = -1, head_bias = -1;  // parameters
 };
 
 }  // namespace kinetok

@@ -43,7 +43,7 @@ void RotateQk(Context& context, const StepContext& c, bool inverse, Rows<float> 
 AttentionOptions MakeAttentionOptions(const StepContext& c, const Step& step) {
   AttentionOptions o;
   o.heads = c.config->num_attention_heads;
-  if (c.config->scale_attention) o.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.config->head_dim)));
+  o.scale = AttentionScale(*c.config);
   o.dropout = c.dropout;
   o.dropout.p = static_cast<float>(step.dropout);
   o.dropout.site = step.dropout_site;
@@ -59,16 +59,39 @@ void EmbedStep(Context& context, const StepContext& c, const Step& s) {
   } else {
     Embed(context, c.tokens, table.plain, out);
   }
-  if (s.bias < 0) return;
-  const Rows<const float> positions = c.parameters[s.bias].plain;
+  const auto add = [](const float* x, Rows<float> to, int64_t row) {
+    for (int64_t j = 0; j < to.width; ++j) to[row][j] += x[j];
+  };
   for (int64_t i = 0; i < out.rows; ++i) {
-    const float* p = positions[c.positions[i]];
-    float* y = out[i];
-    for (int64_t j = 0; j < out.width; ++j) y[j] += p[j];
+    if (s.weight2 >= 0) add(c.parameters[s.weight2].plain[0], out, i);
+    if (s.bias >= 0) add(c.parameters[s.bias].plain[c.positions[i]], out, i);
   }
 }
 
 }  // namespace
+
+float AttentionScale(const ModelConfig& config) {
+  return config.scale_attention ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim))) : 1.0f;
+}
+
+RopeTable MakeRopeTable(const ModelConfig& config, int64_t positions) {
+  constexpr double kTwoPi = 6.283185307179586476925286766559;
+  const RopeScaling& s = config.rope_scaling;
+  std::vector<double> frequencies = RopeFrequencies(config.head_dim, config.rope_theta);
+  for (double& f : frequencies) {
+    if (s.kind == RopeScaling::Kind::kLinear) f /= s.factor;
+    if (s.kind != RopeScaling::Kind::kLlama3) continue;
+    // How often a pair turns within the original context decides what becomes of it.
+    const double turns = static_cast<double>(s.original_max_position_embeddings) * f / kTwoPi;
+    const double kept = (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+    if (turns < s.low_freq_factor) {
+      f /= s.factor;
+    } else if (turns <= s.high_freq_factor) {
+      f = (1 - kept) * f / s.factor + kept * f;
+    }
+  }
+  return {positions, frequencies};
+}
 
 AttentionRow VisibleRow(const Mask& mask, int32_t sequence, int32_t position, int32_t length) {
   switch (mask.kind) {

@@ -33,8 +33,14 @@ struct StepContext {
   Span<const uint64_t> dropout_keys;                     // [rows]
 };
 
+// The rotary table of a model for `positions` positions, its scaling included.
+RopeTable MakeRopeTable(const ModelConfig& config, int64_t positions);
+
 // The positions that a row sees in a sequence of `length` under a mask.
 AttentionRow VisibleRow(const Mask& mask, int32_t sequence, int32_t position, int32_t length);
+
+// What attention scores are multiplied by.
+float AttentionScale(const ModelConfig& config);
 
 void ForwardStep(Context& context, const StepContext& c, const Step& step);
 

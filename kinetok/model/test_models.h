@@ -29,11 +29,22 @@ inline std::vector<NamedConfig> TestConfigs() {
   gpt2.vocab_size = 333;
   gpt2.max_position_embeddings = 200;
   ModelConfig plain = gpt2;
-  plain.norm_bias = plain.attention_bias = plain.mlp_bias = false;
+  plain.norm_bias = plain.attention_bias = plain.attention_out_bias = plain.mlp_bias = false;
   plain.activation = Activation::kGeluErf;
   plain.tie_word_embeddings = false;
-  ModelConfig banded = gpt2;
-  banded.masks = {Mask::Causal(), Mask::Banded(7)};
+  const auto shaped = [&gpt2](ModelConfig c) {
+    c.hidden_size = gpt2.hidden_size;
+    c.num_attention_heads = c.num_key_value_heads = gpt2.num_attention_heads;
+    c.head_dim = gpt2.head_dim;
+    c.intermediate_size = gpt2.intermediate_size;
+    c.vocab_size = gpt2.vocab_size;
+    c.max_position_embeddings = gpt2.max_position_embeddings;
+    return c;
+  };
+  ModelConfig gpt1 = shaped(Preset("tiny-gpt1"));
+  gpt1.intermediate_size = 4 * gpt1.hidden_size;  // the format knows no other
+  ModelConfig gpt_neo = shaped(Preset("tiny-gpt-neo"));
+  gpt_neo.masks = {Mask::Causal(), Mask::Banded(7)};
   ModelConfig llama = Preset("tiny-llama");
   llama.hidden_size = 96;
   llama.num_attention_heads = 6;
@@ -43,11 +54,30 @@ inline std::vector<NamedConfig> TestConfigs() {
   llama.vocab_size = 333;
   llama.max_position_embeddings = 200;
   ModelConfig llama_bias = llama;
-  llama_bias.attention_bias = llama_bias.mlp_bias = true;
+  llama_bias.attention_bias = llama_bias.attention_out_bias = llama_bias.mlp_bias = true;
   llama_bias.head_dim = 24;
   llama_bias.num_key_value_heads = 3;
   llama_bias.tie_word_embeddings = true;
-  return {{"gpt2", gpt2}, {"gpt2_plain", plain}, {"gpt2_banded", banded}, {"llama", llama}, {"llama_bias", llama_bias}};
+  llama_bias.rope_scaling = {.kind = RopeScaling::Kind::kLlama3,
+                             .factor = 8,
+                             .low_freq_factor = 1,
+                             .high_freq_factor = 4,
+                             .original_max_position_embeddings = 64};
+  return {{"gpt2", gpt2}, {"gpt2_plain", plain}, {"llama", llama}, {"llama_bias", llama_bias},
+          {"gpt1", gpt1}, {"gpt_neo", gpt_neo}};
+}
+
+// An encoder of the same sizes: every position sees every other.
+inline NamedConfig TestEncoder() {
+  ModelConfig bert = Preset("tiny-bert");
+  const ModelConfig gpt2 = TestConfigs()[0].config;
+  bert.hidden_size = gpt2.hidden_size;
+  bert.num_attention_heads = bert.num_key_value_heads = gpt2.num_attention_heads;
+  bert.head_dim = gpt2.head_dim;
+  bert.intermediate_size = gpt2.intermediate_size;
+  bert.vocab_size = gpt2.vocab_size;
+  bert.max_position_embeddings = gpt2.max_position_embeddings;
+  return {"bert", bert};
 }
 
 // Wide enough that with 257 rows every kernel of a training pass has work for several threads. What takes the most:
@@ -59,7 +89,7 @@ inline std::vector<NamedConfig> TestConfigs() {
 //   copied      pieces of 32 rows where intermediate_size is a multiple of 1024
 inline std::vector<NamedConfig> WideConfigs() {
   std::vector<NamedConfig> configs = TestConfigs();
-  ModelConfig gpt2 = configs[0].config, llama = configs[3].config;
+  ModelConfig gpt2 = configs[0].config, llama = configs[2].config;
   for (ModelConfig* c : {&gpt2, &llama}) {
     c->hidden_size = 192;
     c->head_dim = 32;

@@ -52,8 +52,9 @@ struct TrainingPass::State {
         options(pass),
         program(Program::Compile(Undropped(model, pass), parameters, pass.backward)),
         plan(config, program, pass) {
+    RequireNextToken(config, "training");
     KINETOK_CHECK(pass.max_rows > 0 && pass.max_sequences > 0 && pass.max_length > 0 && pass.step_rows >= 0);
-    if (config.position == Position::kRope) rope = RopeTable(pass.max_length, config.head_dim, config.rope_theta);
+    if (config.position == Position::kRope) rope = MakeRopeTable(config, pass.max_length);
   }
 
   static ModelConfig Undropped(ModelConfig c, const TrainingPassOptions& pass) {

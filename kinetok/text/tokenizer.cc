@@ -118,6 +118,11 @@ StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, const DecodeOptions& op
       options_(options),
       run_(std::make_unique<DecodingRun>(tokenizer.parts().decoder, DecodeMode::kStream)) {}
 StreamDecoder::~StreamDecoder() = default;
+StreamDecoder::StreamDecoder(const StreamDecoder& other)
+    : tokenizer_(other.tokenizer_),
+      options_(other.options_),
+      run_(std::make_unique<DecodingRun>(*other.run_)),
+      held_(other.held_) {}
 StreamDecoder::StreamDecoder(StreamDecoder&&) noexcept = default;
 StreamDecoder& StreamDecoder::operator=(StreamDecoder&&) noexcept = default;
 

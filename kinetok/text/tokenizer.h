@@ -91,6 +91,7 @@ class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, const DecodeOptions& options = {});  // `tokenizer` must outlive it
   ~StreamDecoder();
+  StreamDecoder(const StreamDecoder& other);  // goes on by itself from where the other stands
   StreamDecoder(StreamDecoder&&) noexcept;
   StreamDecoder& operator=(StreamDecoder&&) noexcept;
 

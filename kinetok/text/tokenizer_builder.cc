@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kinetok/base/error.h"
 #include "kinetok/text/sentencepiece_bpe.h"
 #include "kinetok/text/tokenizer_kinds.h"
 #include "kinetok/text/word_piece.h"

@@ -89,6 +89,37 @@ void ReadTrainConfig(const Json& json, std::string_view source, TrainConfig* con
   });
 }
 
+namespace {
+
+// GPT-3's runs (Brown et al. 2020, table 2.1 and appendix B): 300 billion tokens in blocks of 2048, a warm-up over the
+// first 375 million of them, then a cosine down to a tenth.
+struct Gpt3Run {
+  std::string_view preset;
+  int64_t sequences;  // of a step: 0.5, 1, 2 or 3.2 million tokens
+  double learning_rate;
+};
+constexpr Gpt3Run kGpt3Runs[] = {{"gpt3-125m", 256, 6e-4}, {"gpt3-350m", 256, 3e-4},   {"gpt3-760m", 256, 2.5e-4},
+                                 {"gpt3-1.3b", 512, 2e-4}, {"gpt3-2.7b", 512, 1.6e-4}, {"gpt3-6.7b", 1024, 1.2e-4},
+                                 {"gpt3-13b", 1024, 1e-4}, {"gpt3-175b", 1600, 0.6e-4}};
+
+TrainConfig Gpt3Training(const Gpt3Run& run) {
+  TrainConfig c;
+  c.batch_size = 1;
+  c.block_size = 2048;
+  c.gradient_accumulation = run.sequences;
+  c.max_steps = 300'000'000'000 / c.TokensPerStep();
+  c.warmup_steps = 375'000'000 / c.TokensPerStep();
+  c.learning_rate = run.learning_rate;
+  c.min_learning_rate = run.learning_rate / 10;
+  c.optimizer.beta2 = 0.95;
+  c.optimizer.weight_decay = 0.1;
+  c.save_every = c.eval_every = 1000;
+  c.eval_batches = 200;
+  return c;
+}
+
+}  // namespace
+
 TrainConfig TrainPreset(std::string_view preset) {
   TrainConfig c;  // nanoGPT's configuration for a CPU
   if (preset == "nano-char-gpu") {
@@ -106,11 +137,26 @@ TrainConfig TrainPreset(std::string_view preset) {
     c.optimizer.beta2 = 0.95;
     c.save_every = c.eval_every = 1000;
     c.eval_batches = 200;
-  } else if (preset == "tiny" || preset == "tiny-llama") {
+  } else if (preset == "gpt1-117m") {  // Radford et al. 2018: batches of 64 sequences of 512
+    c.batch_size = 4;
+    c.block_size = 512;
+    c.gradient_accumulation = 16;
+    c.max_steps = 600000;
+    c.learning_rate = 2.5e-4;
+    c.min_learning_rate = 0;
+    c.warmup_steps = 2000;
+    c.optimizer.beta2 = 0.999;
+    c.optimizer.weight_decay = 0.01;
+    c.save_every = c.eval_every = 1000;
+    c.eval_batches = 200;
+  } else if (preset.starts_with("tiny")) {
     c.batch_size = 8;
     c.max_steps = 300;
     c.warmup_steps = 10;
     c.save_every = c.eval_every = 100;
+  }
+  for (const Gpt3Run& run : kGpt3Runs) {
+    if (preset == run.preset) c = Gpt3Training(run);
   }
   return c;
 }

@@ -37,13 +37,26 @@ void RotateRows(Context& context, const float* cos, const float* sin, const int3
 
 namespace kinetok {
 
-RopeTable::RopeTable(int64_t positions_in, int64_t head_dim, double theta)
-    : positions(positions_in), half(head_dim / 2), cos(positions * half), sin(positions * half) {
+std::vector<double> RopeFrequencies(int64_t head_dim, double theta) {
   KINETOK_CHECK(head_dim % 2 == 0);
+  std::vector<double> out(head_dim / 2);
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = Pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+  }
+  return out;
+}
+
+RopeTable::RopeTable(int64_t positions_in, int64_t head_dim, double theta)
+    : RopeTable(positions_in, RopeFrequencies(head_dim, theta)) {}
+
+RopeTable::RopeTable(int64_t positions_in, Span<const double> frequencies)
+    : positions(positions_in),
+      half(static_cast<int64_t>(frequencies.size())),
+      cos(positions * half),
+      sin(positions * half) {
   for (int64_t i = 0; i < half; ++i) {
-    const double frequency = Pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     for (int64_t p = 0; p < positions; ++p) {
-      const double angle = static_cast<double>(p) * frequency;
+      const double angle = static_cast<double>(p) * frequencies[static_cast<size_t>(i)];
       cos[p * half + i] = static_cast<float>(Cos(angle));
       sin[p * half + i] = static_cast<float>(Sin(angle));
     }

@@ -1,0 +1,96 @@
+// The models of tests/golden/parity.json: configurations and the recipe of their weights, which need no file
+// (tools/golden/make_golden.py drew the same and says how).
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kinetok/base/file.h"
+#include "kinetok/base/json.h"
+#include "kinetok/base/random.h"
+#include "kinetok/base/sha256.h"
+#include "kinetok/io/safetensors.h"
+
+namespace kinetok {
+
+inline Json ReadGolden(const std::string& name) {
+  const std::filesystem::path file = std::filesystem::path(KINETOK_SOURCE_DIR) / "tests/golden" / name;
+  return ParseJson(ReadFile(file), file.string());
+}
+
+inline const Json& GoldenCases() {
+  static const Json cases = ReadGolden("parity.json").at("cases");
+  return cases;
+}
+
+inline float GoldenScale(std::string_view name) {
+  const bool norm = name.find("LayerNorm") != std::string_view::npos;
+  if (name.find("positions_embed") != std::string_view::npos) return 1;
+  if (name.find("embed") != std::string_view::npos && !norm) return 1.0f / 16;
+  return name.ends_with(".wte.weight") || name.ends_with(".wpe.weight") ? 1.0f / 16 : 0.5f;
+}
+
+inline std::vector<float> DrawGolden(uint64_t seed, uint32_t number, std::string_view name, int64_t elements) {
+  const bool norm_weight = name.ends_with(".ln_1.weight") || name.ends_with(".ln_2.weight") ||
+                           name.ends_with(".ln_f.weight") || name.ends_with("norm.weight") ||
+                           name.ends_with("LayerNorm.weight");
+  const float scale = GoldenScale(name);
+  std::vector<float> values;
+  for (int64_t i = 0; i < elements; ++i) {
+    const uint32_t word = RandomBits(seed, RandomStream::kTest, number, static_cast<uint64_t>(i))[0];
+    const float u = static_cast<float>(word >> 12) * 0x1p-20f - 0.5f;
+    values.push_back(u * scale + (norm_weight ? 1.0f : 0.0f));
+  }
+  return values;
+}
+
+// Writes the published directory that a case describes ("config", "seed", "tensors" [[name, shape]]) and returns the
+// SHA-256 of the tensors' values in the order of the draw, as f32. `edit` may change a tensor's values.
+template <class Edit>
+std::string WriteGoldenCheckpoint(const Json& golden, const std::filesystem::path& dir, Edit edit) {
+  std::filesystem::create_directories(dir);
+  WriteFileAtomically(dir / "config.json", golden.at("config").dump());
+  const DType dtype = ParseDType(golden.value("dtype", "f32"));
+  std::vector<TensorSpec> specs;
+  std::map<std::string, std::vector<float>> values;
+  Sha256 hash;
+  for (const Json& t : golden.at("tensors")) {
+    const std::string name = t.at(0);
+    const auto number = static_cast<uint32_t>(specs.size());
+    specs.push_back({name, dtype, t.at(1)});
+    int64_t elements = 1;
+    for (const int64_t d : specs.back().shape) elements *= d;
+    std::vector<float> v = DrawGolden(golden.at("seed"), number, name, elements);
+    for (float& x : v) {
+      if (dtype == DType::kF16) x = F16ToF32(F32ToF16(x));
+      if (dtype == DType::kBF16) x = BF16ToF32(F32ToBF16(x));
+    }
+    edit(name, v);
+    hash.Update(std::as_bytes(std::span(v)));
+    values[name] = std::move(v);
+  }
+  SafetensorsWriter writer(dir / "model.safetensors", specs);
+  for (const TensorSpec& t : writer.tensors()) writer.Write(t.name, values.at(t.name));
+  writer.Commit();
+  return hash.Hex();
+}
+
+inline std::string WriteGoldenCheckpoint(const Json& golden, const std::filesystem::path& dir) {
+  return WriteGoldenCheckpoint(golden, dir, [](const std::string&, std::vector<float>&) {});
+}
+
+// A case's name as GoogleTest wants it.
+inline std::string GoldenTestName(const Json& golden) {
+  std::string name = golden.at("name").get<std::string>() + "_" + golden.at("dtype").get<std::string>();
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return name;
+}
+
+}  // namespace kinetok
