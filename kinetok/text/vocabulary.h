@@ -52,7 +52,7 @@ class AddedTokens {
  public:
   // Throws Error, beginning with `source`, on an empty content or one that was added before. A normalized token is
   // searched for as `searched`, its content after normalization.
-  void Add(AddedToken token, std::string_view source) { AddAs(token, token.content, source); }
+  void Add(const AddedToken& token, std::string_view source) { AddAs(token, token.content, source); }
   void AddAs(const AddedToken& token, std::string_view searched, std::string_view source);
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }
