@@ -55,8 +55,9 @@ int Embed(const Common& common, Flags& flags) {
   }
   std::string out;
   for (size_t i = 0; i < vectors.size(); ++i) {
-    out += fmt::format("{:>3}  {}\n     [{:.5f}, ...]\n", i, flags.texts[i],
-                       fmt::join(vectors[i].begin(), vectors[i].begin() + std::min<long>(4, model->config().hidden_size), ", "));
+    out += fmt::format(
+        "{:>3}  {}\n     [{:.5f}, ...]\n", i, flags.texts[i],
+        fmt::join(vectors[i].begin(), vectors[i].begin() + std::min<long>(4, model->config().hidden_size), ", "));
   }
   if (vectors.size() > 1) out += "cosine similarity\n";
   for (size_t i = 0; vectors.size() > 1 && i < vectors.size(); ++i) {
@@ -72,10 +73,11 @@ int Embed(const Common& common, Flags& flags) {
 
 void AddEmbed(CLI::App& app, Common& common) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = AddCommand(app, common,
-                                 {"embed", "Describe sentences as vectors, and compare them",
-                                  "kinetok embed --model all-minilm-l6-v2 --text \"A cat sleeps.\" --text \"A dog naps.\""},
-                                 [flags, &common] { return Embed(common, *flags); });
+  CLI::App* command =
+      AddCommand(app, common,
+                 {"embed", "Describe sentences as vectors, and compare them",
+                  "kinetok embed --model all-minilm-l6-v2 --text \"A cat sleeps.\" --text \"A dog naps.\""},
+                 [flags, &common] { return Embed(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory; a sentence-transformers one says how to pool");
   AddTexts(command, "--text", flags->texts, "A sentence; may be repeated; default: stdin");
   command->add_option("--pooling", flags->pooling, "mean or cls; default: as the directory says, else mean");

@@ -42,7 +42,8 @@ int FillMask(const Common& common, const Flags& flags) {
   std::string table;
   for (const FilledMask& m : masks) {
     if (masks.size() > 1) table += fmt::format("position {}\n", m.position);
-    for (const MaskPrediction& p : m.predictions) table += fmt::format("{:8.4f}  {:>6}  {}\n", p.probability, p.token, p.piece);
+    for (const MaskPrediction& p : m.predictions)
+      table += fmt::format("{:8.4f}  {:>6}  {}\n", p.probability, p.token, p.piece);
   }
   Print(table);
   return 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <string_view>
@@ -26,6 +27,33 @@ TokenBias ParseBias(std::string_view text) {
 
 }  // namespace
 
+void DrawingFlags::Add(CLI::App* command, SamplerOptions& options) {
+  const auto number = [&](const char* flag, auto& value, const char* help) {
+    all_.push_back(command->add_option(flag, value, help)->capture_default_str()->group("Drawing"));
+  };
+  const auto yes = [&](const char* flag, bool& value, const char* help) {
+    all_.push_back(command->add_flag(flag, value, help)->group("Drawing"));
+  };
+  SamplerOptions& s = options;
+  yes("--greedy", s.greedy, "Always the likeliest token");
+  number("--temperature", s.temperature, "Divides the logits; 0 is greedy");
+  number("--top-k", s.top_k, "Only the k likeliest tokens; 0: all");
+  yes("--top-k-ties", top_k_ties_, "Keep all tokens as likely as the k-th, as transformers does");
+  number("--top-p", s.top_p, "Only the likeliest tokens that together reach this probability");
+  number("--min-p", s.min_p, "Only tokens at least this times as likely as the likeliest");
+  number("--typical-p", s.typical_p, "Only the most typical tokens that together reach this probability");
+  number("--order", order_, "Of the filters: hf (temperature first) or llama.cpp (temperature last)");
+}
+
+bool DrawingFlags::given() const {
+  return std::any_of(all_.begin(), all_.end(), [](const CLI::Option* o) { return o->count() > 0; });
+}
+
+void DrawingFlags::Read(SamplerOptions& options) const {
+  options.order = ParseFilterOrder(order_);
+  if (top_k_ties_) options.top_k_ties = TopKTies::kAll;
+}
+
 void SamplingFlags::Add(CLI::App* command) {
   GenerateOptions& o = options;
   SamplerOptions& s = options.sampler;
@@ -33,19 +61,10 @@ void SamplingFlags::Add(CLI::App* command) {
   AddTexts(command, "--stop", o.stop, "End before this text; may be repeated");
   AddSeed(command, s.seed, "The same seed gives the same text");
 
-  const auto draw = [&](const char* flag, auto& value, const char* help) {
-    command->add_option(flag, value, help)->capture_default_str()->group("Drawing");
-  };
-  command->add_flag("--greedy", s.greedy, "Always the likeliest token")->group("Drawing");
-  draw("--temperature", s.temperature, "Divides the logits; 0 is greedy");
-  draw("--top-k", s.top_k, "Only the k likeliest tokens; 0: all");
-  command->add_flag("--top-k-ties", top_k_ties_, "Keep all tokens as likely as the k-th, as transformers does")
+  drawing_.Add(command, s);
+  command->add_option("--best-of", o.best_of, "Draw so many texts, give the one with the highest mean log-probability")
+      ->capture_default_str()
       ->group("Drawing");
-  draw("--top-p", s.top_p, "Only the likeliest tokens that together reach this probability");
-  draw("--min-p", s.min_p, "Only tokens at least this times as likely as the likeliest");
-  draw("--typical-p", s.typical_p, "Only the most typical tokens that together reach this probability");
-  draw("--order", order_, "Of the filters: hf (temperature first) or llama.cpp (temperature last)");
-  draw("--best-of", o.best_of, "Draw so many texts, give the one with the highest mean log-probability");
 
   const auto process = [&](const char* flag, auto& value, const char* help) {
     command->add_option(flag, value, help)->capture_default_str()->group("Changing the logits");
@@ -77,9 +96,8 @@ void SamplingFlags::Check() {
   SamplerOptions& s = options.sampler;
   for (const std::string& text : logit_bias_) s.logit_bias.push_back(ParseBias(text));
   if (allowed_option_->count() > 0) s.allowed_tokens = {ParseIds(allowed_tokens_, "--allowed-tokens")};
-  if (top_k_ties_) s.top_k_ties = TopKTies::kAll;
   CheckFlags([&] {
-    s.order = ParseFilterOrder(order_);
+    drawing_.Read(s);
     options.beams.early_stopping = ParseEarlyStopping(early_stopping_);
     options.Check();
   });

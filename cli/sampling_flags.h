@@ -9,6 +9,20 @@
 
 namespace kinetok::cli {
 
+// --greedy, --temperature, --top-k, --top-k-ties, --top-p, --min-p, --typical-p and --order.
+class DrawingFlags {
+ public:
+  void Add(CLI::App* command, SamplerOptions& options);
+  bool given() const;  // any of them
+  // Reads the order and the rule of ties into `options`. Throws Error that starts with the field's name.
+  void Read(SamplerOptions& options) const;
+
+ private:
+  std::string order_ = "hf";
+  bool top_k_ties_ = false;
+  std::vector<CLI::Option*> all_;
+};
+
 class SamplingFlags {
  public:
   GenerateOptions options;
@@ -20,9 +34,9 @@ class SamplingFlags {
   void Bind(const Model& model);
 
  private:
-  std::string order_ = "hf", early_stopping_ = "false", allowed_tokens_;
+  DrawingFlags drawing_;
+  std::string early_stopping_ = "false", allowed_tokens_;
   std::vector<std::string> logit_bias_, bad_words_;
-  bool top_k_ties_ = false;
   CLI::Option* allowed_option_ = nullptr;
 };
 

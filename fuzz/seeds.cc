@@ -80,7 +80,7 @@ void WriteConfigSeeds(const fs::path& dir) {
     kinetok::WriteFileAtomically(dir / preset, text);
     kinetok::WriteFileAtomically(dir / (preset + "_cut"), text.substr(0, text.size() / 2));
   }
-  for (const char* preset : {"tiny", "llama-1.1b"}) {
+  for (const char* preset : {"tiny", "llama-1.1b", "tiny-gpt1", "tiny-gpt-neo", "tiny-bert"}) {
     const kinetok::OrderedJson json = kinetok::ModelConfigToJson(kinetok::Preset(preset), "float32");
     for (const auto& field : json.items()) {
       kinetok::OrderedJson lying = json;
@@ -192,6 +192,19 @@ void WriteFilesSeeds(const fs::path& dir) {
   for (const auto& [name, bytes] : seeds) kinetok::WriteFileAtomically(dir / name, bytes);
 }
 
+// GPT-1's first release: a vector in both versions of .npy, and the shapes of a small model.
+void WriteGpt1Seeds(const fs::path& dir) {
+  fs::create_directories(dir);
+  const std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", values(8, 'v');
+  const auto length = static_cast<char>(header.size());
+  kinetok::WriteFileAtomically(dir / "npy1", std::string("\x93NUMPY\x01\x00", 8) + length + '\0' + header + values);
+  kinetok::WriteFileAtomically(
+      dir / "npy2", std::string("\x93NUMPY\x02\x00", 8) + length + std::string(3, '\0') + header + values);
+  kinetok::WriteFileAtomically(dir / "shapes",
+                               "[[7,64],[5,64],[1,64,192],[192],[1,64,64],[64],[64],[64],[1,64,256],[256],[1,256,64],"
+                               "[64],[64],[64]]");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -202,6 +215,7 @@ int main(int argc, char** argv) try {
   const fs::path dir = argv[1];
   WriteSafetensorsSeeds(dir / "safetensors");
   WriteGgufSeeds(dir / "gguf");
+  WriteGpt1Seeds(dir / "gpt1_params");
   WriteConfigSeeds(dir / "config_json");
   WriteTokenizerSeeds(dir / "tokenizer_json");
   WriteModelSeeds(dir / "tokenizer_model");

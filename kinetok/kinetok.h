@@ -29,7 +29,8 @@
 #include "kinetok/text/tokenizer.h"
 #include "kinetok/text/tokenizer_trainer.h"
 
-// Generate and GenerateBatch: prompts in, text or ids out. Engine: the loop under both, one step at a time.
+// Generate and GenerateBatch: prompts in, text or ids out, by sampling, beams or best-of. Engine: the loop under them,
+// one step at a time. Distribute: what a token is drawn from.
 #include "kinetok/decode/engine.h"
 #include "kinetok/decode/generate.h"
 #include "kinetok/decode/logits.h"

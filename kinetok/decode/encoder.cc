@@ -20,7 +20,8 @@ const Tokenizer& RequireTokenizer(const Model& model) {
   return *model.tokenizer();
 }
 
-std::vector<MaskPrediction> Likeliest(const Tokenizer& tokenizer, const float* logits, int64_t vocab_size, int64_t top) {
+std::vector<MaskPrediction> Likeliest(const Tokenizer& tokenizer, const float* logits, int64_t vocab_size,
+                                      int64_t top) {
   std::vector<int32_t> ids(static_cast<size_t>(vocab_size));
   std::iota(ids.begin(), ids.end(), 0);
   const auto end = ids.begin() + std::min(top, vocab_size);
@@ -33,7 +34,8 @@ std::vector<MaskPrediction> Likeliest(const Tokenizer& tokenizer, const float* l
   for (int64_t i = 0; i < vocab_size; ++i) sum += Exp(logits[i] - greatest);
   std::vector<MaskPrediction> out;
   for (auto it = ids.begin(); it != end; ++it) {
-    out.push_back({*it, tokenizer.Has(*it) ? std::string(tokenizer.Piece(*it)) : "", Exp(logits[*it] - greatest) / sum});
+    out.push_back(
+        {*it, tokenizer.Has(*it) ? std::string(tokenizer.Piece(*it)) : "", Exp(logits[*it] - greatest) / sum});
   }
   return out;
 }
@@ -77,8 +79,10 @@ Pooling ReadPooling(const fs::path& file) {
   }
   if (on == std::vector<std::string>{"pooling_mode_mean_tokens"}) return Pooling::kMean;
   if (on == std::vector<std::string>{"pooling_mode_cls_token"}) return Pooling::kCls;
-  Fail("{}: pooling is by [{}], which is not supported; expected pooling_mode_mean_tokens or pooling_mode_cls_token alone",
-       o.source(), fmt::join(on, ", "));
+  Fail(
+      "{}: pooling is by [{}], which is not supported; expected pooling_mode_mean_tokens or pooling_mode_cls_token "
+      "alone",
+      o.source(), fmt::join(on, ", "));
 }
 
 }  // namespace

@@ -37,12 +37,12 @@ enum class Pooling : uint8_t {
 
 struct EmbedOptions {
   Pooling pooling = Pooling::kMean;
-  bool normalize = false;                // to length 1
+  bool normalize = false;                  // to length 1
   std::optional<int64_t> max_tokens = {};  // a longer text loses its end, the closing token stays; none: it is an Error
 
   // As sentence-transformers stores them beside a model: modules.json, 1_Pooling/config.json and
-  // sentence_bert_config.json; the defaults when there are none. Throws Error naming file and field for kinds of pooling
-  // and modules that are not supported.
+  // sentence_bert_config.json; the defaults when there are none. Throws Error naming file and field for kinds of
+  // pooling and modules that are not supported.
   static EmbedOptions Load(const std::filesystem::path& model_dir);
 };
 

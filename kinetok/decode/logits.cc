@@ -27,6 +27,18 @@ void ForEachLogits(Context& context, const Model& model, std::span<const int32_t
   }
 }
 
+std::vector<float> NextLogits(Context& context, const Model& model, std::span<const int32_t> tokens) {
+  RequireNextToken(model.config(), "choosing a token");
+  CheckPrompt(model.config(), tokens);
+  KvCache cache(model.config());
+  const int sequence = cache.NewSequence();
+  Workspace workspace;
+  std::vector<BatchRow> rows;
+  for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], sequence, i + 1 == tokens.size()});
+  const Rows<const float> logits = model.Forward(context, rows, cache, workspace);
+  return {logits.data, logits.data + logits.width};
+}
+
 std::string Fingerprint(Context& context, const Model& model) {
   static_assert(std::endian::native == std::endian::little, "the fingerprint is over little-endian floats");
   const ModelConfig& config = model.config();

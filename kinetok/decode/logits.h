@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kinetok/kernels/context.h"
 #include "kinetok/model/model.h"
@@ -17,6 +18,9 @@ namespace kinetok {
 // first + i. Throws Error as CheckPrompt does (engine.h).
 void ForEachLogits(Context& context, const Model& model, std::span<const int32_t> tokens,
                    const std::function<void(int64_t first, Rows<const float> logits)>& sink);
+
+// The logits [vocab_size] after the last of `tokens`: what the next one is chosen from. Throws Error as CheckPrompt does.
+std::vector<float> NextLogits(Context& context, const Model& model, std::span<const int32_t> tokens);
 
 // SHA-256 over the little-endian f32 logits of the model on a fixed prompt: min(context, 160) tokens, position i
 // holding (i * 2654435761 mod 2^32) mod vocab_size. Equal on any machine, or something is broken.

@@ -7,6 +7,7 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/json.h"
+#include "kinetok/io/gpt1_params.h"
 #include "kinetok/io/safetensors.h"
 
 namespace kinetok {
@@ -72,6 +73,8 @@ Checkpoint::Checkpoint(const fs::path& path) : path_(path) {
     Add(std::make_unique<SafetensorsFile>(path / kSingle));
   } else if (Exists(path / kIndex)) {
     AddShards(path);
+  } else if (Exists(path / kGpt1Shapes)) {
+    Add(std::make_unique<Gpt1Params>(path));
   } else {
     FailWithoutWeights(path);
   }

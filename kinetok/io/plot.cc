@@ -1,36 +1,20 @@
 #include "kinetok/io/plot.h"
 
-#include <cairo-svg.h>
 #include <cairo.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <tuple>
 #include <utility>
 
 #include "kinetok/base/error.h"
-#include "kinetok/base/file.h"
+#include "kinetok/io/canvas.h"
 
 namespace kinetok {
 namespace {
 
-struct Color {
-  double r, g, b;
-};
-
-// Okabe and Ito's palette (2008), which people with any kind of colour vision tell apart; yellow is left out on white.
-constexpr std::array<Color, 7> kPalette = {{{0.000, 0.447, 0.698},
-                                            {0.835, 0.369, 0.000},
-                                            {0.000, 0.620, 0.451},
-                                            {0.800, 0.475, 0.655},
-                                            {0.902, 0.624, 0.000},
-                                            {0.337, 0.706, 0.914},
-                                            {0.250, 0.250, 0.250}}};
-constexpr Color kInk{0.13, 0.13, 0.15}, kGrid{0.90, 0.90, 0.92}, kAxis{0.55, 0.55, 0.58}, kPaper{1, 1, 1};
-constexpr double kTitleSize = 18, kLabelSize = 14, kTickSize = 12, kPadding = 16;
+using namespace canvas;
 
 // One direction of the plane: values low..high onto pixels from..to.
 struct Axis {
@@ -92,37 +76,6 @@ std::vector<Tick> LogTicks(double low, double high) {
   }
   return ticks;
 }
-
-class Painter {
- public:
-  explicit Painter(cairo_surface_t* surface) : cr_(cairo_create(surface), &cairo_destroy) {}
-  cairo_t* get() { return cr_.get(); }
-
-  void Font(double size, bool bold = false) {
-    cairo_select_font_face(get(), "sans-serif", CAIRO_FONT_SLANT_NORMAL,
-                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size(get(), size);
-  }
-  double Width(const std::string& text) {
-    cairo_text_extents_t extents;
-    cairo_text_extents(get(), text.c_str(), &extents);
-    return extents.x_advance;
-  }
-  void Use(Color color, double alpha = 1) { cairo_set_source_rgba(get(), color.r, color.g, color.b, alpha); }
-  // `anchor` 0, 0.5, 1: the text begins, is centred or ends at x. The baseline is y.
-  void Text(const std::string& text, double x, double y, double anchor) {
-    cairo_move_to(get(), x - anchor * Width(text), y);
-    cairo_show_text(get(), text.c_str());
-  }
-  void Segment(double x0, double y0, double x1, double y1) {
-    cairo_move_to(get(), x0, y0);
-    cairo_line_to(get(), x1, y1);
-    cairo_stroke(get());
-  }
-
- private:
-  std::unique_ptr<cairo_t, decltype(&cairo_destroy)> cr_;
-};
 
 void DrawSeries(Painter& p, const LineChart& chart, const Series& series, Color color, const Axis& x, const Axis& y) {
   p.Use(color);
@@ -187,7 +140,7 @@ void DrawLegend(Painter& p, const LineChart& chart, double right, double top) {
   }
 }
 
-cairo_status_t Draw(const LineChart& chart, cairo_surface_t* surface) {
+void Draw(const LineChart& chart, Painter& p) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   double x_low = kInf, x_high = -kInf, y_low = kInf, y_high = -kInf;
   for (const Series& s : chart.series) {
@@ -205,9 +158,6 @@ cairo_status_t Draw(const LineChart& chart, cairo_surface_t* surface) {
   y_low -= margin;
   y_high += margin;
 
-  Painter p(surface);
-  p.Use(kPaper);
-  cairo_paint(p.get());
   const double width = chart.width, height = chart.height;
   const auto y_ticks = LinearTicks(y_low, y_high, std::max(2, chart.height / 90));
   const auto x_ticks =
@@ -259,7 +209,6 @@ cairo_status_t Draw(const LineChart& chart, cairo_surface_t* surface) {
   }
   cairo_restore(p.get());
   DrawLegend(p, chart, right, top);
-  return cairo_status(p.get());
 }
 
 void CheckChart(const LineChart& chart, const std::filesystem::path& path) {
@@ -273,19 +222,6 @@ void CheckChart(const LineChart& chart, const std::filesystem::path& path) {
            s.y.size());
     }
   }
-}
-
-using Surface = std::unique_ptr<cairo_surface_t, decltype(&cairo_surface_destroy)>;
-
-void Check(cairo_status_t status, const std::filesystem::path& path) {
-  if (status != CAIRO_STATUS_SUCCESS) {
-    Fail("{}: the chart cannot be drawn: {}", path.string(), cairo_status_to_string(status));
-  }
-}
-
-cairo_status_t Append(void* closure, const unsigned char* data, unsigned int length) {
-  static_cast<std::string*>(closure)->append(reinterpret_cast<const char*>(data), length);
-  return CAIRO_STATUS_SUCCESS;
 }
 
 }  // namespace
@@ -311,25 +247,12 @@ std::vector<double> NiceTicks(double low, double high, int count) {
 
 void WriteChartPng(const LineChart& chart, const std::filesystem::path& path) {
   CheckChart(chart, path);
-  const Surface surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, chart.width, chart.height),
-                        &cairo_surface_destroy);
-  Check(Draw(chart, surface.get()), path);
-  std::string bytes;
-  Check(cairo_surface_write_to_png_stream(surface.get(), &Append, &bytes), path);
-  WriteFileAtomically(path, bytes);
+  WritePng(path, chart.width, chart.height, [&](Painter& p) { Draw(chart, p); });
 }
 
 void WriteChartSvg(const LineChart& chart, const std::filesystem::path& path) {
   CheckChart(chart, path);
-  std::string bytes;
-  {
-    const Surface surface(cairo_svg_surface_create_for_stream(&Append, &bytes, chart.width, chart.height),
-                          &cairo_surface_destroy);
-    Check(Draw(chart, surface.get()), path);
-    cairo_surface_finish(surface.get());
-    Check(cairo_surface_status(surface.get()), path);
-  }
-  WriteFileAtomically(path, bytes);
+  WriteSvg(path, chart.width, chart.height, [&](Painter& p) { Draw(chart, p); });
 }
 
 }  // namespace kinetok

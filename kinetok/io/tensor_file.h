@@ -37,12 +37,12 @@ class TensorFile {
   const std::vector<TensorInfo>& tensors() const { return tensors_; }  // by offset
   const TensorInfo* Find(std::string_view name) const;                 // nullptr when absent
 
-  // `tensor` is one of tensors().
-  std::span<const std::byte> Bytes(const TensorInfo& tensor) const {
+  // `tensor` is one of tensors(). Valid until Drop.
+  virtual std::span<const std::byte> Bytes(const TensorInfo& tensor) const {
     return file_.bytes().subspan(static_cast<size_t>(tensor.offset), static_cast<size_t>(tensor.bytes));
   }
   // The tensor's pages leave memory; they are read again from disk when touched.
-  void Drop(const TensorInfo& tensor) const;
+  virtual void Drop(const TensorInfo& tensor) const;
 
  protected:
   explicit TensorFile(const std::filesystem::path& path) : file_(path) {}

@@ -6,6 +6,7 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
+#include "kinetok/io/gpt1_params.h"
 #include "kinetok/io/safetensors.h"
 #include "kinetok/model/gguf_model.h"
 
@@ -65,6 +66,11 @@ ModelConfig LoadDirectoryConfig(const std::filesystem::path& dir) {
     Fail("{}: is not a model directory; expected a Hugging Face directory or a .gguf file", dir.string());
   }
   const auto file = dir / "config.json";
+  const auto shapes = dir / kGpt1Shapes;
+  if (!std::filesystem::exists(file) && std::filesystem::exists(shapes)) {
+    const std::string source = shapes.string();
+    return ParseModelConfig(Json(Gpt1ConfigFromShapes(ParseJson(ReadFile(shapes), source), source)), source);
+  }
   if (!std::filesystem::exists(file)) {
     Fail("{}: holds no config.json; expected a Hugging Face model directory or the name of a .gguf file", dir.string());
   }

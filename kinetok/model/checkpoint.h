@@ -15,7 +15,8 @@
 
 namespace kinetok {
 
-// config.json, with the special tokens of generation_config.json, when there is one, in place of its own.
+// config.json, with the special tokens of generation_config.json, when there is one, in place of its own; without one,
+// what the shapes of GPT-1's first release say.
 ModelConfig LoadDirectoryConfig(const std::filesystem::path& dir);
 
 // The files' tensors matched with what the model needs. Throws Error naming the tensor that is missing, has another

@@ -19,12 +19,16 @@ struct Workspace::State {
   std::vector<std::vector<AttentionRow>> layer_rows;
   std::vector<KvCache::LayerView> views;
   std::vector<ParameterView> parameters;
+  StepObserver observer;
 };
 
 Workspace::Workspace() : state_(std::make_unique<State>()) {}
 Workspace::~Workspace() = default;
 Workspace::Workspace(Workspace&&) noexcept = default;
 Workspace& Workspace::operator=(Workspace&&) noexcept = default;
+void Workspace::Observe(StepObserver observer) {
+  state_->observer = std::move(observer);
+}
 
 Model::Model(ModelConfig config)
     : config_(std::move(config)),
@@ -264,7 +268,10 @@ Model::Pass Model::Run(Context& context, std::span<const BatchRow> rows, int64_t
   for (size_t b = 0; b < program_.buffers.size(); ++b) {
     c.buffers.emplace_back(arena + plan.offset(static_cast<int>(b)), count, program_.buffers[b].width);
   }
-  for (const Step& step : program_.steps) ForwardStep(context, c, step);
+  for (const Step& step : program_.steps) {
+    ForwardStep(context, c, step);
+    if (s.observer) s.observer(step, c);
+  }
   return {c.buffers[program_.hidden], c.buffers[program_.output],
           Rows<float>(arena + plan.offset(gathered), wanted, config_.hidden_size)};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ struct BatchRow {
   bool want_logits = false;
 };
 
+// Called after each step of a forward pass with the buffers that it worked on (steps.h): to look, not to touch.
+struct StepContext;
+using StepObserver = std::function<void(const Step&, const StepContext&)>;
+
 // Scratch memory of one caller of Forward; grows as needed, reusable.
 class Workspace {
  public:
@@ -45,6 +50,7 @@ class Workspace {
   ~Workspace();
   Workspace(Workspace&&) noexcept;
   Workspace& operator=(Workspace&&) noexcept;
+  void Observe(StepObserver observer);  // every pass from now on
   struct State;
   State& state() { return *state_; }
 

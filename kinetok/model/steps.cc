@@ -43,7 +43,7 @@ void RotateQk(Context& context, const StepContext& c, bool inverse, Rows<float> 
 AttentionOptions MakeAttentionOptions(const StepContext& c, const Step& step) {
   AttentionOptions o;
   o.heads = c.config->num_attention_heads;
-  if (c.config->scale_attention) o.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.config->head_dim)));
+  o.scale = AttentionScale(*c.config);
   o.dropout = c.dropout;
   o.dropout.p = static_cast<float>(step.dropout);
   o.dropout.site = step.dropout_site;
@@ -69,6 +69,10 @@ void EmbedStep(Context& context, const StepContext& c, const Step& s) {
 }
 
 }  // namespace
+
+float AttentionScale(const ModelConfig& config) {
+  return config.scale_attention ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim))) : 1.0f;
+}
 
 RopeTable MakeRopeTable(const ModelConfig& config, int64_t positions) {
   constexpr double kTwoPi = 6.283185307179586476925286766559;

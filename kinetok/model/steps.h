@@ -39,6 +39,9 @@ RopeTable MakeRopeTable(const ModelConfig& config, int64_t positions);
 // The positions that a row sees in a sequence of `length` under a mask.
 AttentionRow VisibleRow(const Mask& mask, int32_t sequence, int32_t position, int32_t length);
 
+// What attention scores are multiplied by.
+float AttentionScale(const ModelConfig& config);
+
 void ForwardStep(Context& context, const StepContext& c, const Step& step);
 
 // The gradients of buffers and parameters. Buffers joined by residual additions share one gradient.

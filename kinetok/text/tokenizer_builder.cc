@@ -1,5 +1,7 @@
 #include "kinetok/text/tokenizer_builder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "kinetok/base/error.h"

@@ -81,7 +81,9 @@ TEST(TokenizerGoldenTest, NormalizersAndPreTokenizersDoWhatHuggingFacesDo) {
       EXPECT_EQ(tokenizer->Encode(text), c["ids"][i].get<std::vector<int32_t>>()) << name << " " << Json(text);
       EXPECT_EQ(copy->Encode(text), tokenizer->Encode(text)) << name << " " << Json(text);
     }
-    if (c.contains("sample")) EXPECT_EQ(Digest(tokenizer->Encode(Sample())), c["sample"]) << name;
+    if (c.contains("sample")) {
+      EXPECT_EQ(Digest(tokenizer->Encode(Sample())), c["sample"]) << name;
+    }
   }
 }
 
@@ -97,7 +99,9 @@ TEST(TokenizerGoldenTest, DecodersDoWhatHuggingFacesDo) {
       const auto ids = Golden()["decoded_ids"][i].get<std::vector<int32_t>>();
       const auto text = c["texts"][i].get<std::string>();
       EXPECT_EQ(ReplaceInvalidUtf8(tokenizer->Decode(ids)), text) << c["decoder"] << testing::PrintToString(ids);
-      if (text.find("\xEF\xBF\xBD") == std::string::npos) EXPECT_EQ(Streamed(*tokenizer, ids), text) << c["decoder"];
+      if (text.find("\xEF\xBF\xBD") == std::string::npos) {
+        EXPECT_EQ(Streamed(*tokenizer, ids), text) << c["decoder"];
+      }
     }
   }
 }
@@ -133,7 +137,9 @@ void ExpectPublishedVectors(const Tokenizer& tokenizer, const std::string& folde
     std::istringstream numbers(line);
     const std::vector<int32_t> expected{std::istream_iterator<int32_t>(numbers), {}};
     EXPECT_EQ(tokenizer.Encode(text), expected) << folder << " " << testing::PrintToString(text);
-    if (decodes) EXPECT_EQ(tokenizer.Decode(expected), text) << folder;
+    if (decodes) {
+      EXPECT_EQ(tokenizer.Decode(expected), text) << folder;
+    }
     begin = end + separator.size();
   }
   EXPECT_EQ(cases, 46);

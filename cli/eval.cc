@@ -1,0 +1,107 @@
+// kinetok eval: multiple-choice and next-word tasks, with and without solved examples in the prompt.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "kinetok/train/task.h"
+
+namespace kinetok::cli {
+namespace {
+
+struct Flags {
+  std::string model, task, shots_file;
+  TaskOptions options;
+};
+
+OrderedJson Interval(const Proportion& p) {
+  return OrderedJson::array({p.low, p.high});
+}
+
+std::string Text(const Proportion& p) {
+  return fmt::format("{:.1f}%  (95% interval {:.1f} to {:.1f})", 100 * p.value, 100 * p.low, 100 * p.high);
+}
+
+int Eval(const Common& common, Flags& flags) {
+  RequireModel(flags.model);
+  if (flags.task.empty()) throw UsageError("--task is missing: a file of JSON lines");
+  CheckFlags([&] { flags.options.Check(); });
+  const Task task = ReadTask(flags.task);
+  std::optional<Task> shots;
+  if (!flags.shots_file.empty()) shots = ReadTask(flags.shots_file);
+  const auto context = common.MakeContext();
+  const auto model = Model::Load(*context, flags.model);
+  ProgressBar bar(std::cerr, {.label = "scoring",
+                              .total = 0,
+                              .unit = "tokens",
+                              .interactive = IsTerminal(STDERR_FILENO),
+                              .columns = TerminalColumns(STDERR_FILENO),
+                              .now = {}});
+  flags.options.progress = [&](int64_t done, int64_t total) { bar.Update(done, fmt::format("of {}", total)); };
+  TaskReport report;
+  try {
+    report = RunTask(*context, *model, task, shots ? *shots : task, flags.options);
+  } catch (const Error& e) {
+    Fail("{}: {}", flags.task, e.what());
+  }
+  bar.Clear();
+  if (common.json) {
+    OrderedJson json = {{"task", flags.task},
+                        {"format", task.format},
+                        {"examples", report.examples},
+                        {"shots", flags.options.shots},
+                        {"accuracy", report.accuracy.value},
+                        {"accuracy_interval_95", Interval(report.accuracy)}};
+    if (report.accuracy_norm) {
+      json["accuracy_norm"] = report.accuracy_norm->value;
+      json["accuracy_norm_interval_95"] = Interval(*report.accuracy_norm);
+      json["chance"] = *report.chance;
+    }
+    if (report.perplexity) json["perplexity"] = *report.perplexity;
+    json["tokens"] = report.tokens;
+    json["computed_positions"] = report.rows;
+    json["truncated"] = report.truncated;
+    PrintJson(json);
+    return 0;
+  }
+  std::string out = fmt::format("task           {} ({}), {} examples, {} shots\n", flags.task, task.format,
+                                report.examples, flags.options.shots);
+  out += fmt::format("accuracy       {}\n", Text(report.accuracy));
+  if (report.accuracy_norm) {
+    out +=
+        fmt::format("accuracy_norm  {}\nchance         {:.1f}%\n", Text(*report.accuracy_norm), 100 * *report.chance);
+  }
+  if (report.perplexity) out += fmt::format("perplexity     {:.3f} a completion\n", *report.perplexity);
+  out += fmt::format("positions      {} computed for {} tokens\n", report.rows, report.tokens);
+  if (report.truncated > 0) {
+    out += fmt::format("truncated      {} prompts lost their beginning: the context holds {} tokens\n",
+                       report.truncated, model->config().max_position_embeddings);
+  }
+  Print(out);
+  return 0;
+}
+
+}  // namespace
+
+void AddEval(CLI::App& app, Common& common) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = AddCommand(app, common,
+                                 {"eval", "Score a model on multiple-choice and next-word tasks",
+                                  "kinetok eval --model models/writer --task questions.jsonl --shots 2"},
+                                 [flags, &common] { return Eval(common, *flags); });
+  command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
+  command->add_option("--task", flags->task,
+                      "JSON lines in HellaSwag's or LAMBADA's format, {\"prompt\", \"choices\", \"answer\"} or "
+                      "{\"prompt\", \"completion\"}");
+  TaskOptions& o = flags->options;
+  command->add_option("--shots", o.shots, "Solved examples before each question")->capture_default_str();
+  command->add_option("--shots-file", flags->shots_file, "Where they come from; default: the task's other examples");
+  command->add_option("--separator", o.separator, "What follows a shot; default: an empty line");
+  command->add_option("--limit", o.limit, "Only the first so many examples; 0: all")->capture_default_str();
+  AddSeed(command, o.seed, "Which examples are shots");
+}
+
+}  // namespace kinetok::cli
