@@ -267,8 +267,8 @@ TEST_F(CliExplainTest, PerplexityStatesItsStride) {
 TEST_F(CliExplainTest, EvalScoresTasksWithIntervals) {
   std::string lines;
   for (int i = 0; i < 8; ++i) {
-    lines += R"({"prompt": "ab )" + std::string(1, static_cast<char>('a' + i)) +
-             R"(", "choices": ["c", "gh"], "answer": )" + std::to_string(i % 2) + "}\n";
+    lines += fmt::format("{{\"prompt\": \"ab {}\", \"choices\": [\"c\", \"gh\"], \"answer\": {}}}\n",
+                         static_cast<char>('a' + i), i % 2);
   }
   WriteFileAtomically(dir_ / "task.jsonl", lines);
   const Json json = RunJson("eval --model model --task task.jsonl --shots 2 --seed 1 --separator ' ' --json");
