@@ -66,6 +66,9 @@ void AddNoParseSpecial(CLI::App* command, bool& no_parse_special);
 
 // The commands, each in the file of its name.
 void AddBench(CLI::App& app, Common& common);
+void AddConvert(CLI::App& app, Common& common);
+void AddEmbed(CLI::App& app, Common& common);
+void AddFillMask(CLI::App& app, Common& common);
 void AddEval(CLI::App& app, Common& common);
 void AddExplain(CLI::App& app, Common& common);  // the group of `explain mask`, `explain decoding` ...
 void AddGenerate(CLI::App& app, Common& common);

@@ -69,11 +69,14 @@ int Main(int argc, char** argv) {
   Common common;
   AddGenerate(app, common);
   AddTrain(app, common);
+  AddFillMask(app, common);
+  AddEmbed(app, common);
   AddTokenize(app, common);
   AddTokenizer(app, common);
   AddLogits(app, common);
   AddInit(app, common);
   AddInspect(app, common);
+  AddConvert(app, common);
   AddPerplexity(app, common);
   AddEval(app, common);
   AddExplain(app, common);

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "kinetok/base/file.h"
+#include "kinetok/model/checkpoint.h"
 #include "kinetok/text/tokenizer.h"
 #include "kinetok/text/utf8.h"
 
@@ -72,7 +73,9 @@ int Tokenize(const Common& common, const Flags& flags) {
   if (flags.text_option->count() > 0 && flags.batch_option->count() > 0) {
     throw UsageError("--text and --batch-file exclude each other");
   }
-  const auto tokenizer = Tokenizer::Load(flags.tokenizer.empty() ? RequireModel(flags.model) : flags.tokenizer);
+  const Stopwatch load;
+  const auto tokenizer = LoadTokenizer(flags.tokenizer.empty() ? RequireModel(flags.model) : flags.tokenizer);
+  const double load_s = load.Seconds();
   if (flags.batch_option->count() > 0) {
     RunBatch(*tokenizer, flags);
     return 0;
@@ -88,9 +91,13 @@ int Tokenize(const Common& common, const Flags& flags) {
     }
     return 0;
   }
+  const Stopwatch encode;
   const std::vector<int32_t> ids = tokenizer->Encode(text, flags.encode_options());
+  const double encode_s = encode.Seconds();
   if (common.json) {
-    PrintJson({{"tokens", ids}, {"pieces", Pieces(*tokenizer, ids)}});
+    PrintJson({{"tokens", ids},
+               {"pieces", Pieces(*tokenizer, ids)},
+               {"timings", {{"load_s", load_s}, {"encode_s", encode_s}}}});
   } else {
     Print(fmt::format("{}\n", fmt::join(ids, " ")));
   }

@@ -24,8 +24,10 @@ for name in "$@"; do
   log=$build/$name.log
   mkdir -p "$corpus" "$build/seeds/$name"
   result="no finding"
+  dict=fuzz/$name.dict
+  [ -f "$dict" ] || dict=fuzz/json.dict
   "$build/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
-    -dict=fuzz/json.dict -artifact_prefix="$build/findings/$name-" -print_final_stats=1 \
+    -dict="$dict" -artifact_prefix="$build/findings/$name-" -print_final_stats=1 \
     "$corpus" "$build/seeds/$name" > "$log" 2>&1 || { status=1; result="FINDING, see $log"; }
   edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

@@ -17,7 +17,8 @@ using ::testing::StartsWith;
 constexpr char kLatin1[] = "ab\xff";  // not UTF-8
 
 TEST_F(CliTest, HelpShowsAnExampleForEveryCommand) {
-  for (const char* command : {"", "generate", "logits", "init", "inspect", "bench", "tokenize", "tokenizer train"}) {
+  for (const char* command :
+       {"", "generate", "logits", "init", "inspect", "convert", "bench", "tokenize", "tokenizer train"}) {
     const Result r = Run(std::string(command) + " --help");
     EXPECT_EQ(r.status, 0) << command;
     EXPECT_THAT(r.out, HasSubstr("Example:\n  kinetok ")) << command;

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "kinetok/decode/generate.h"
-#include "kinetok/model/test_checkpoint.h"
+#include "kinetok/model/golden_models.h"
 
 namespace kinetok {
 namespace {

@@ -13,13 +13,14 @@ void ForEachLogits(Context& context, const Model& model, std::span<const int32_t
                    const std::function<void(int64_t, Rows<const float>)>& sink) {
   constexpr size_t kPiece = 128;  // bounds the logits' memory: 16 MB at a vocabulary of 32,000
   CheckPrompt(model.config(), tokens);
+  const size_t piece = model.config().IsCausal() ? kPiece : tokens.size();  // an encoder reads its text whole
   KvCache cache(model.config());
   const int sequence = cache.NewSequence();
   Workspace workspace;
   std::vector<BatchRow> rows;
-  for (size_t first = 0; first < tokens.size(); first += kPiece) {
+  for (size_t first = 0; first < tokens.size(); first += piece) {
     rows.clear();
-    for (int32_t token : tokens.subspan(first, std::min(kPiece, tokens.size() - first))) {
+    for (int32_t token : tokens.subspan(first, std::min(piece, tokens.size() - first))) {
       rows.push_back({.token = token, .sequence = sequence, .want_logits = true});
     }
     sink(static_cast<int64_t>(first), model.Forward(context, rows, cache, workspace));

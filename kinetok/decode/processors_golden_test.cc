@@ -8,7 +8,7 @@
 
 #include "kinetok/base/random.h"
 #include "kinetok/decode/sampler.h"
-#include "kinetok/model/test_checkpoint.h"
+#include "kinetok/model/golden_models.h"
 
 namespace kinetok {
 namespace {

@@ -43,7 +43,7 @@ void FillCandidates(std::span<const Logit> logits, Candidates& candidates) {
   size_t count = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
     const Logit value = logits[i];
-    has_nan |= value != value;
+    has_nan |= std::isnan(value);
     greatest = std::max(greatest, value);
     candidates[count] = {static_cast<int32_t>(i), static_cast<double>(value)};
     count += value != kLeast ? 1 : 0;

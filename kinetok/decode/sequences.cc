@@ -21,6 +21,7 @@ void CheckPrompt(const ModelConfig& config, std::span<const int32_t> prompt) {
 
 Sequences::Sequences(Context& context, std::shared_ptr<const Model> model, int64_t prefill_rows)
     : context_(context), model_(std::move(model)), prefill_rows_(prefill_rows), cache_(model_->config()) {
+  RequireNextToken(model_->config(), "continuing a text");
   if (prefill_rows < 1) Fail("prefill_rows is {}; it must be at least 1", prefill_rows);
 }
 

@@ -7,6 +7,8 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/json.h"
+#include "kinetok/io/gpt1_params.h"
+#include "kinetok/io/safetensors.h"
 
 namespace kinetok {
 namespace {
@@ -38,33 +40,51 @@ fs::path ShardPath(const fs::path& dir, const std::string& name, std::string_vie
     if (Exists(dir / other)) {
       Fail(
           "{}: holds {} but no {}; pickled weights can run code and are not read; convert them with Hugging Face "
-          "transformers: AutoModelForCausalLM.from_pretrained(\"{}\").save_pretrained(\"NEW_DIR\")",
+          "transformers: AutoModelForCausalLM.from_pretrained(\"{}\").save_pretrained(\"NEW_DIR\"), or "
+          "AutoModelForMaskedLM for BERT",
           dir.string(), other, kSingle, dir.string());
     }
   }
-  Fail("{}: holds neither {} nor {}, expected a Hugging Face model directory", dir.string(), kSingle, kIndex);
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(dir, error)) {
+    if (entry.path().extension() == ".gguf") {
+      Fail("{}: holds neither {} nor {}, but {}: name that file instead", dir.string(), kSingle, kIndex,
+           entry.path().filename().string());
+    }
+  }
+  Fail("{}: holds neither {} nor {}, expected a Hugging Face model directory or a .gguf file", dir.string(), kSingle,
+       kIndex);
 }
 
 }  // namespace
 
-Checkpoint::Checkpoint(const fs::path& path) {
+Checkpoint::Checkpoint(const fs::path& path) : path_(path) {
   if (!Exists(path)) Fail("{}: no such file or directory", path.string());
   std::error_code error;
   if (!fs::is_directory(path, error)) {
-    Add(path);
+    if (path.extension() == ".gguf" || IsGguf(path)) {
+      auto file = std::make_unique<GgufFile>(path);
+      gguf_ = file.get();
+      Add(std::move(file));
+    } else {
+      Add(std::make_unique<SafetensorsFile>(path));
+    }
   } else if (Exists(path / kSingle)) {
-    Add(path / kSingle);
+    Add(std::make_unique<SafetensorsFile>(path / kSingle));
   } else if (Exists(path / kIndex)) {
     AddShards(path);
+  } else if (Exists(path / kGpt1Shapes)) {
+    Add(std::make_unique<Gpt1Params>(path));
   } else {
     FailWithoutWeights(path);
   }
   for (size_t i = 0; i < tensors_.size(); ++i) by_name_[tensors_[i].info->name] = i;
 }
 
-void Checkpoint::Add(const fs::path& file) {
-  files_.push_back(std::make_unique<SafetensorsFile>(file));
+const TensorFile& Checkpoint::Add(std::unique_ptr<TensorFile> file) {
+  files_.push_back(std::move(file));
   for (const TensorInfo& t : files_.back()->tensors()) tensors_.push_back({&t, files_.back().get()});
+  return *files_.back();
 }
 
 void Checkpoint::AddShards(const fs::path& dir) {
@@ -84,8 +104,7 @@ void Checkpoint::AddShards(const fs::path& dir) {
     if (!Exists(file)) {
       Fail("{}: weight_map names the file {}, which is missing", index, file.lexically_relative(dir).string());
     }
-    Add(file);
-    const SafetensorsFile& shard = *files_.back();
+    const TensorFile& shard = Add(std::make_unique<SafetensorsFile>(file));
     for (const TensorInfo& t : shard.tensors()) {
       if (!listed.contains(t.name)) {
         Fail("{} is not listed for this file in {}", TensorData{&t, &shard}.Describe(), kIndex);

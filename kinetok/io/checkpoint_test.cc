@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kinetok/io/io_test_files.h"
+#include "kinetok/io/safetensors.h"
 
 namespace kinetok {
 namespace {
@@ -121,8 +122,31 @@ TEST_F(CheckpointTest, WithoutWeightsTheErrorSaysWhatToDo) {
     WriteFileAtomically(folder() / other, "x");
     EXPECT_THAT(OpenError(), AllOf(HasSubstr(std::string("holds ") + other), HasSubstr("save_pretrained")));
   }
+  WriteFileAtomically(folder() / "sub.gguf", "GGUF");
+  fs::remove(folder() / "consolidated.00.pth");
+  fs::remove(folder() / "pytorch_model.bin");
+  fs::remove(folder() / "pytorch_model.bin.index.json");
+  EXPECT_THAT(OpenError(), HasSubstr("but sub.gguf: name that file instead"));
   EXPECT_THAT(ErrorOf([&] { Checkpoint checkpoint(folder() / "absent"); }),
               AllOf(HasSubstr("absent"), HasSubstr("no such file or directory")));
+}
+
+TEST_F(CheckpointTest, AGgufFileIsOneToo) {
+  {
+    GgufWriter writer(folder() / "m.gguf", {{"a", DType::kF32, {1}}}, {{"n", uint32_t{3}}});
+    writer.Write("a", std::vector<float>{2.5f});
+    writer.Commit();
+  }
+  fs::copy_file(folder() / "m.gguf", folder() / "without_extension");
+  for (const char* name : {"m.gguf", "without_extension"}) {
+    const Checkpoint checkpoint(folder() / name);
+    EXPECT_EQ(Value(checkpoint, "a"), 2.5f);
+    ASSERT_NE(checkpoint.gguf(), nullptr);
+    EXPECT_EQ(checkpoint.gguf()->metadata().Int("n", 0, 9), 3);
+  }
+  WriteFileAtomically(folder() / "text.gguf", "hello");
+  EXPECT_THAT(ErrorOf([&] { Checkpoint checkpoint(folder() / "text.gguf"); }),
+              HasSubstr("does not begin with \"GGUF\""));
 }
 
 TEST_F(CheckpointTest, WhatCannotBeReadIsNamed) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 #include <tuple>
 #include <unordered_set>
@@ -14,8 +13,6 @@
 
 namespace kinetok {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "safetensors data is read where it lies");
 
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
@@ -51,13 +48,6 @@ constexpr std::array kStoredTypes = {StoredType{"F32", 32, DType::kF32},
                                      StoredType{"F6_E3M2", 6, {}},
                                      StoredType{"F4", 4, {}}};
 
-// A name from the file, safe to print.
-std::string Quote(std::string_view name) {
-  std::string text = Json(name).dump(-1, ' ', true, Json::error_handler_t::replace);
-  if (text.size() > 200) text = text.substr(0, 197) + "...";
-  return text;
-}
-
 // A tensor as its header entry gives it, before any number was believed.
 struct Entry {
   std::string name, dtype;
@@ -83,7 +73,7 @@ class HeaderReader {
     if (place_ == Place::kShape) {
       entries.back().shape.push_back(value);
       if (entries.back().shape.size() > kMaxRank) {
-        Fail("{}: tensor {} has more than {} dimensions", source_, Quote(entries.back().name), kMaxRank);
+        Fail("{}: tensor {} has more than {} dimensions", source_, QuoteName(entries.back().name), kMaxRank);
       }
     } else if (place_ == Place::kOffsets && entries.back().offsets.size() < 2) {
       entries.back().offsets.push_back(value);
@@ -98,7 +88,7 @@ class HeaderReader {
     } else if (place_ == Place::kTensor && key_ == "dtype") {
       entries.back().dtype = std::move(value);
     } else {
-      Refuse(Quote(value));
+      Refuse(QuoteName(value));
     }
     return true;
   }
@@ -140,12 +130,12 @@ class HeaderReader {
                    : key_ == "data_offsets" ? &entry.has_offsets
                                             : nullptr;
       if (seen == nullptr) {
-        Fail("{}: tensor {} has the field {}, expected dtype, shape and data_offsets only", source_, Quote(entry.name),
-             Quote(key_));
+        Fail("{}: tensor {} has the field {}, expected dtype, shape and data_offsets only", source_,
+             QuoteName(entry.name), QuoteName(key_));
       }
       fresh = !std::exchange(*seen, true);
     }
-    if (!fresh) Fail("{}: {} appears twice", Where(), Quote(key_));
+    if (!fresh) Fail("{}: {} appears twice", Where(), QuoteName(key_));
     return true;
   }
   bool parse_error(size_t, const std::string&, const Json::exception&) { return false; }
@@ -156,7 +146,7 @@ class HeaderReader {
   std::string Where() const {
     if (place_ == Place::kStart || place_ == Place::kTop) return fmt::format("{}: header", source_);
     if (place_ == Place::kMetadata) return fmt::format("{}: {}", source_, kMetadataKey);
-    return fmt::format("{}: tensor {}", source_, Quote(entries.back().name));
+    return fmt::format("{}: tensor {}", source_, QuoteName(entries.back().name));
   }
 
   [[noreturn]] void Refuse(std::string_view found) const {
@@ -164,9 +154,9 @@ class HeaderReader {
       case Place::kStart:
         Fail("{}: the header is {}, expected a JSON object", source_, found);
       case Place::kTop:
-        Fail("{}: {} is {}, expected an object", Where(), Quote(key_), found);
+        Fail("{}: {} is {}, expected an object", Where(), QuoteName(key_), found);
       case Place::kMetadata:
-        Fail("{}: {} is {}, expected a string", Where(), Quote(key_), found);
+        Fail("{}: {} is {}, expected a string", Where(), QuoteName(key_), found);
       case Place::kTensor:
         Fail("{}: {} is {}, expected {}", Where(), key_, found,
              key_ == "dtype" ? "a string" : "an array of whole numbers");
@@ -186,7 +176,7 @@ class HeaderReader {
 
 // The tensor with every number checked against the `data_bytes` behind the header.
 TensorInfo CheckEntry(Entry entry, uint64_t data_offset, uint64_t data_bytes, std::string_view source) {
-  const auto where = [&] { return fmt::format("{}: tensor {}", source, Quote(entry.name)); };
+  const auto where = [&] { return fmt::format("{}: tensor {}", source, QuoteName(entry.name)); };
   if (!entry.has_dtype) Fail("{} has no dtype", where());
   if (!entry.has_shape) Fail("{} has no shape", where());
   if (!entry.has_offsets) Fail("{} has no data_offsets", where());
@@ -199,7 +189,7 @@ TensorInfo CheckEntry(Entry entry, uint64_t data_offset, uint64_t data_bytes, st
     Fail("{} has data_offsets [{}, {}], but the file holds {} bytes of data", where(), begin, end, data_bytes);
   }
   const auto stored = std::ranges::find(kStoredTypes, entry.dtype, &StoredType::name);
-  if (stored == kStoredTypes.end()) Fail("{} has dtype {}, which is unknown", where(), Quote(entry.dtype));
+  if (stored == kStoredTypes.end()) Fail("{} has dtype {}, which is unknown", where(), QuoteName(entry.dtype));
 
   const std::string shape = fmt::format("[{}]", fmt::join(entry.shape, ", "));
   TensorInfo info;
@@ -224,10 +214,6 @@ TensorInfo CheckEntry(Entry entry, uint64_t data_offset, uint64_t data_bytes, st
 }
 
 }  // namespace
-
-int64_t TensorInfo::elements() const {
-  return CheckedElements(shape).value_or(0);
-}
 
 SafetensorsHeader ParseSafetensorsHeader(std::span<const std::byte> start, uint64_t file_size,
                                          std::string_view source) {
@@ -274,7 +260,7 @@ SafetensorsHeader ParseSafetensorsHeader(std::span<const std::byte> start, uint6
   for (const TensorInfo& t : header.tensors) {
     if (t.offset != expected) {
       Fail("{}: tensor {} begins at byte {} of the data, expected {}: tensors may neither overlap nor leave holes",
-           source, Quote(t.name), t.offset - header.data_offset, expected - header.data_offset);
+           source, QuoteName(t.name), t.offset - header.data_offset, expected - header.data_offset);
     }
     expected += t.bytes;
   }
@@ -284,35 +270,10 @@ SafetensorsHeader ParseSafetensorsHeader(std::span<const std::byte> start, uint6
   return header;
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
-  header_ = ParseSafetensorsHeader(file_.bytes(), file_.size(), path.string());
-  for (const TensorInfo& t : header_.tensors) by_name_[t.name] = &t;
-}
-
-const TensorInfo* SafetensorsFile::Find(std::string_view name) const {
-  const auto it = by_name_.find(name);
-  return it == by_name_.end() ? nullptr : it->second;
-}
-
-void SafetensorsFile::Drop(const TensorInfo& tensor) const {
-  file_.Drop(static_cast<size_t>(tensor.offset), static_cast<size_t>(tensor.bytes));
-}
-
-std::string TensorData::Describe() const {
-  return fmt::format("{}: tensor {}", file->path().string(), Quote(info->name));
-}
-
-void TensorData::LoadF32(int64_t first, std::span<float> out) const {
-  if (!info->type) Fail("{} has dtype {}, expected F32, F16 or BF16", Describe(), info->dtype);
-  const auto count = static_cast<int64_t>(out.size());
-  KINETOK_CHECK(first >= 0 && count <= info->elements() && first <= info->elements() - count);
-  const std::byte* data = bytes().data() + first * DTypeSize(*info->type);
-  if (out.empty()) return;
-  if (*info->type == DType::kF32) {
-    std::memcpy(out.data(), data, out.size_bytes());
-  } else {
-    for (int64_t i = 0; i < count; ++i) out[static_cast<size_t>(i)] = LoadElement(*info->type, data, i);
-  }
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : TensorFile(path) {
+  SafetensorsHeader header = ParseSafetensorsHeader(file().bytes(), file().size(), path.string());
+  metadata_ = std::move(header.metadata);
+  SetTensors(std::move(header.tensors));
 }
 
 }  // namespace kinetok

@@ -124,7 +124,7 @@ TEST_F(SafetensorsFileTest, FindsReadsAndDropsTensorsAtAnyAlignment) {
   EXPECT_EQ(out[1], -2.0f);
   EXPECT_THROW(w.LoadF32(1, out), std::logic_error);
   EXPECT_THAT(ErrorOf([&] { pad.LoadF32(0, std::span(out, 1)); }),
-              HasSubstr("tensor \"pad\" has dtype U8, expected F32, F16 or BF16"));
+              HasSubstr("tensor \"pad\" has type U8, which is not supported yet; expected F32, F16 or BF16"));
   EXPECT_EQ(w.Describe(), (folder() / "w.safetensors").string() + ": tensor \"w\"");
 }
 

@@ -22,6 +22,8 @@ class TensorTable {
   // A whole parameter, or rows [first, first + rows) of it, stored [rows, columns] or, transposed, [columns, rows].
   void Add(std::string name, int parameter, bool transposed = false);
   void Slice(std::string name, int parameter, int64_t first, int64_t rows, bool transposed = false);
+  // A slice whose heads of `rotary_dim` rows are stored with the two halves interleaved.
+  void Interleaved(std::string name, int parameter, int64_t first, int64_t rows, int64_t rotary_dim);
   // A bias that the published layout demands; zeros when the model has none.
   void Bias(std::string name, int parameter, int64_t size);
 

@@ -6,6 +6,9 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
+#include "kinetok/io/gpt1_params.h"
+#include "kinetok/io/safetensors.h"
+#include "kinetok/model/gguf_model.h"
 
 namespace kinetok {
 namespace {
@@ -17,33 +20,8 @@ std::string ShapeText(std::span<const int64_t> shape) {
 // Whether a tensor holds what the tensor that it repeats holds, like a head stored beside the embedding that it is tied
 // to.
 bool SameData(const TensorData& a, const TensorData& b) {
-  return a.info->dtype == b.info->dtype && a.info->bytes == b.info->bytes &&
+  return a.info->dtype == b.info->dtype && a.info->shape == b.info->shape &&
          std::memcmp(a.bytes().data(), b.bytes().data(), a.bytes().size()) == 0;
-}
-
-std::string_view HuggingFaceDType(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return "float32";
-    case DType::kF16:
-      return "float16";
-    case DType::kBF16:
-      return "bfloat16";
-  }
-  KINETOK_CHECK(false);
-  return "";
-}
-
-// Copies one published tensor into its rows of a parameter, undoing GPT-2's transposition.
-void ReadTensor(const TensorData& data, const PublishedTensor& t, const Parameter& p, std::span<float> flat) {
-  const int64_t columns = std::max<int64_t>(1, p.columns);
-  float* out = flat.data() + p.offset + t.first_row * columns;
-  if (!t.transposed) return data.LoadF32(0, {out, static_cast<size_t>(t.rows * columns)});
-  std::vector<float> row(t.rows);
-  for (int64_t c = 0; c < columns; ++c) {
-    data.LoadF32(c * t.rows, row);
-    for (int64_t r = 0; r < t.rows; ++r) out[r * columns + c] = row[r];
-  }
 }
 
 void WriteTensor(SafetensorsWriter& writer, const PublishedTensor& t, const ParameterList& list,
@@ -70,9 +48,32 @@ void CheckZero(const TensorData& data, int64_t elements) {
 
 }  // namespace
 
+std::string_view HuggingFaceDType(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return "float32";
+    case DType::kF16:
+      return "float16";
+    case DType::kBF16:
+      return "bfloat16";
+  }
+  KINETOK_CHECK(false);
+  return "";
+}
+
 ModelConfig LoadDirectoryConfig(const std::filesystem::path& dir) {
-  if (!std::filesystem::is_directory(dir)) Fail("{}: is not a model directory", dir.string());
+  if (!std::filesystem::is_directory(dir)) {
+    Fail("{}: is not a model directory; expected a Hugging Face directory or a .gguf file", dir.string());
+  }
   const auto file = dir / "config.json";
+  const auto shapes = dir / kGpt1Shapes;
+  if (!std::filesystem::exists(file) && std::filesystem::exists(shapes)) {
+    const std::string source = shapes.string();
+    return ParseModelConfig(Json(Gpt1ConfigFromShapes(ParseJson(ReadFile(shapes), source), source)), source);
+  }
+  if (!std::filesystem::exists(file)) {
+    Fail("{}: holds no config.json; expected a Hugging Face model directory or the name of a .gguf file", dir.string());
+  }
   Json json = ParseJson(ReadFile(file), file.string());
   const auto generation = dir / "generation_config.json";
   if (std::filesystem::exists(generation)) {
@@ -85,50 +86,131 @@ ModelConfig LoadDirectoryConfig(const std::filesystem::path& dir) {
   return ParseModelConfig(json, file.string());
 }
 
-MatchedTensors MatchTensors(const std::filesystem::path& dir, const Checkpoint& checkpoint, const ModelConfig& config,
-                            const std::vector<PublishedTensor>& needed) {
+MatchedTensors MatchTensors(const Checkpoint& checkpoint, const ModelConfig& config, const ParameterList& list) {
+  const bool gguf = checkpoint.gguf() != nullptr;
+  const std::string_view described_in = gguf ? "its metadata" : "config.json";
   std::map<std::string, const TensorData*> by_name;
   for (const TensorData& t : checkpoint.tensors()) {
-    const auto [it, fresh] = by_name.emplace(CanonicalTensorName(config, t.info->name), &t);
+    const auto [it, fresh] = by_name.emplace(gguf ? t.info->name : CanonicalTensorName(config, t.info->name), &t);
     if (!fresh) Fail("{} and \"{}\" are the same tensor", t.Describe(), it->second->info->name);
   }
   MatchedTensors out;
+  out.needed = gguf ? GgufTensors(config, list) : PublishedTensors(config, list);
   std::map<std::string_view, const TensorData*> taken;
-  for (const PublishedTensor& want : needed) {
+  for (const PublishedTensor& want : out.needed) {
     const auto it = by_name.find(want.name);
     if (it == by_name.end()) {
-      Fail("{}: tensor \"{}\" is missing, which config.json asks for", dir.string(), want.name);
+      Fail("{}: tensor \"{}\" is missing, which {} asks for", checkpoint.path().string(), want.name, described_in);
     }
     const TensorData& t = *it->second;
     if (!std::equal(t.info->shape.begin(), t.info->shape.end(), want.shape.begin(), want.shape.end())) {
-      Fail("{} has shape {}, expected {} (config.json)", t.Describe(), ShapeText(t.info->shape), ShapeText(want.shape));
+      Fail("{} has shape {}, expected {} ({})", t.Describe(), ShapeText(t.info->shape), ShapeText(want.shape),
+           described_in);
     }
-    if (!t.info->type) Fail("{} has dtype {}, expected F32, F16 or BF16", t.Describe(), t.info->dtype);
+    t.RequireType();
     if (want.zero_filled) CheckZero(t, want.rows);
     taken[want.name] = &t;
     out.found.push_back(&t);
     by_name.erase(it);
   }
   for (const auto& [name, tensor] : by_name) {
-    const auto original = taken.find(OriginalOfCopy(config, name));
+    const auto original = taken.find(gguf ? GgufOriginalOfCopy(name) : OriginalOfCopy(config, name));
     const bool copy = original != taken.end() && SameData(*tensor, *original->second);
-    if (!copy && !IsIgnorableTensor(config, name)) {
-      Fail("{} is not part of this model (model_type \"{}\")", tensor->Describe(), config.model_type);
+    if (!copy && (gguf || !IsIgnorableTensor(config, name))) {
+      Fail("{} is not part of this model ({} \"{}\")", tensor->Describe(), gguf ? "architecture" : "model_type",
+           config.model_type);
     }
     out.unread.push_back(tensor->info->name);
   }
   return out;
 }
 
-void LoadParameters(const std::filesystem::path& dir, const ModelConfig& config, const ParameterList& list,
+namespace {
+
+std::unique_ptr<const Checkpoint> OpenModel(const std::filesystem::path& path, ModelConfig* config) {
+  if (!std::filesystem::is_directory(path) && (path.extension() == ".gguf" || IsGguf(path))) {
+    auto checkpoint = std::make_unique<const Checkpoint>(path);
+    *config = ReadGgufConfig(checkpoint->gguf()->metadata(), checkpoint->gguf()->tensors());
+    const TensorData *head = checkpoint->Find("output.weight"), *embedding = checkpoint->Find("token_embd.weight");
+    // Some files of a tied model carry the matrix twice; it is read and kept once.
+    if (head != nullptr && embedding != nullptr) {
+      config->tie_word_embeddings = SameData(*head, *embedding);
+      head->Drop();
+      embedding->Drop();
+    }
+    return checkpoint;
+  }
+  *config = LoadDirectoryConfig(path);
+  return std::make_unique<const Checkpoint>(path);
+}
+
+}  // namespace
+
+ModelFiles::ModelFiles(const std::filesystem::path& path)
+    : checkpoint_(OpenModel(path, &config_)), list_(config_), tensors_(MatchTensors(*checkpoint_, config_, list_)) {}
+
+std::shared_ptr<const Tokenizer> ModelFiles::LoadTokenizer() const {
+  const GgufFile* gguf = checkpoint_->gguf();
+  return gguf != nullptr ? ReadGgufTokenizer(gguf->metadata()) : Tokenizer::Load(checkpoint_->path());
+}
+
+std::shared_ptr<const Tokenizer> LoadTokenizer(const std::filesystem::path& path) {
+  return IsGguf(path) ? ReadGgufTokenizer(GgufFile(path).metadata()) : Tokenizer::Load(path);
+}
+
+void CheckTokenizer(const std::filesystem::path& dir, const Tokenizer& tokenizer, const ModelConfig& config) {
+  if (tokenizer.vocab_size() > config.vocab_size) {
+    Fail("{}: the tokenizer has ids up to {}, the model a vocab_size of {}: they do not belong together", dir.string(),
+         tokenizer.vocab_size() - 1, config.vocab_size);
+  }
+  for (const int32_t eos : config.eos_token_ids) {
+    if (tokenizer.Has(eos)) continue;
+    Fail(
+        "{}: the model ends its texts with token {} (eos_token_id), which the tokenizer lacks: they do not belong "
+        "together",
+        dir.string(), eos);
+  }
+}
+
+std::vector<StoredRun> StoredRuns(const PublishedTensor& t) {
+  if (t.rotary_dim == 0) return {{0, 1, t.first_row, t.rows}};
+  std::vector<StoredRun> runs;
+  const int64_t half = t.rotary_dim / 2;
+  for (int64_t head = 0; head < t.rows; head += t.rotary_dim) {
+    runs.push_back({head, 2, t.first_row + head, half});
+    runs.push_back({head + 1, 2, t.first_row + head + half, half});
+  }
+  return runs;
+}
+
+void ReadTensor(const TensorData& data, const PublishedTensor& t, int64_t columns, std::span<float> parameter) {
+  if (t.transposed) {
+    std::vector<float> row(t.rows);
+    for (int64_t c = 0; c < columns; ++c) {
+      data.LoadF32(c * t.rows, row);
+      for (int64_t r = 0; r < t.rows; ++r) parameter[(t.first_row + r) * columns + c] = row[r];
+    }
+    return;
+  }
+  for (const StoredRun& run : StoredRuns(t)) {
+    const int64_t piece = run.stride == 1 ? run.rows : 1;  // rows that lie together
+    for (int64_t i = 0; i < run.rows; i += piece) {
+      data.LoadF32((run.stored + i * run.stride) * columns,
+                   parameter.subspan((run.parameter_row + i) * columns, piece * columns));
+    }
+  }
+}
+
+void LoadParameters(const std::filesystem::path& path, const ModelConfig& config, const ParameterList& list,
                     std::span<float> flat) {
   KINETOK_CHECK(static_cast<int64_t>(flat.size()) == list.elements);
-  const Checkpoint checkpoint(dir);
-  const std::vector<PublishedTensor> tensors = PublishedTensors(config, list);
-  const MatchedTensors matched = MatchTensors(dir, checkpoint, config, tensors);
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    if (tensors[i].zero_filled) continue;
-    ReadTensor(*matched.found[i], tensors[i], list.all[tensors[i].parameter], flat);
+  const Checkpoint checkpoint(path);
+  const MatchedTensors matched = MatchTensors(checkpoint, config, list);
+  for (size_t i = 0; i < matched.needed.size(); ++i) {
+    const PublishedTensor& t = matched.needed[i];
+    if (t.zero_filled) continue;
+    const Parameter& p = list.all[t.parameter];
+    ReadTensor(*matched.found[i], t, std::max<int64_t>(1, p.columns), flat.subspan(p.offset, p.elements()));
     matched.found[i]->Drop();
   }
 }

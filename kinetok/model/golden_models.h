@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
 #include "kinetok/base/json.h"
 #include "kinetok/base/random.h"
@@ -19,21 +18,14 @@
 
 namespace kinetok {
 
-inline const Json& GoldenCases() {
-  static const Json cases = [] {
-    const auto file = std::filesystem::path(KINETOK_SOURCE_DIR) / "tests/golden/parity.json";
-    return ParseJson(ReadFile(file), file.string()).at("cases");
-  }();
-  return cases;
+inline Json ReadGolden(const std::string& name) {
+  const std::filesystem::path file = std::filesystem::path(KINETOK_SOURCE_DIR) / "tests/golden" / name;
+  return ParseJson(ReadFile(file), file.string());
 }
 
-// The case of this name with f32 weights.
-inline const Json& GoldenCase(std::string_view name) {
-  for (const Json& c : GoldenCases()) {
-    if (c.at("name") == name && c.at("dtype") == "f32") return c;
-  }
-  KINETOK_CHECK(false);
-  return GoldenCases();
+inline const Json& GoldenCases() {
+  static const Json cases = ReadGolden("parity.json").at("cases");
+  return cases;
 }
 
 inline float GoldenScale(std::string_view name) {
@@ -57,13 +49,13 @@ inline std::vector<float> DrawGolden(uint64_t seed, uint32_t number, std::string
   return values;
 }
 
-// Writes the published directory that a case describes and returns the SHA-256 of the tensors' values in the order of
-// the draw, as f32. `edit` may change a tensor's values.
+// Writes the published directory that a case describes ("config", "seed", "tensors" [[name, shape]]) and returns the
+// SHA-256 of the tensors' values in the order of the draw, as f32. `edit` may change a tensor's values.
 template <class Edit>
 std::string WriteGoldenCheckpoint(const Json& golden, const std::filesystem::path& dir, Edit edit) {
   std::filesystem::create_directories(dir);
   WriteFileAtomically(dir / "config.json", golden.at("config").dump());
-  const DType dtype = ParseDType(golden.at("dtype").get<std::string>());
+  const DType dtype = ParseDType(golden.value("dtype", "f32"));
   std::vector<TensorSpec> specs;
   std::map<std::string, std::vector<float>> values;
   Sha256 hash;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kinetok/io/npy.h"
 #include "kinetok/model/golden_models.h"
 #include "kinetok/model/model.h"
 
@@ -84,6 +85,56 @@ TEST_P(GoldenTest, TwoHundredTokensAreChosenAlike) {
     input = {got.back()};
   }
   EXPECT_EQ(got, expected);
+}
+
+// GPT-1's first release: all values in one row, cut into files, the positions first, described by their shapes.
+TEST(Gpt1ReleaseTest, GivesTheBitsOfTheNewerLayout) {
+  const auto by_name =
+      std::find_if(GoldenCases().begin(), GoldenCases().end(), [](const Json& c) { return c.at("name") == "gpt1"; });
+  Json golden = *by_name;
+  golden["config"]["n_head"] = 1;  // a head has 64 columns there
+  const fs::path dir = fs::temp_directory_path() / fmt::format("kinetok_gpt1_{}", getpid());
+  std::map<std::string, std::vector<float>> values;
+  WriteGoldenCheckpoint(golden, dir / "new", [&](const std::string& name, std::vector<float>& v) { values[name] = v; });
+  std::vector<std::string> order = {"positions_embed.weight", "tokens_embed.weight"};
+  for (int l = 0; l < 2; ++l) {
+    for (const char* name : {"attn.c_attn", "attn.c_proj", "ln_1", "mlp.c_fc", "mlp.c_proj", "ln_2"}) {
+      for (const char* part : {"weight", "bias"}) order.push_back(fmt::format("h.{}.{}.{}", l, name, part));
+    }
+  }
+  std::vector<float> all;
+  Json shapes = Json::array();
+  for (const std::string& name : order) {
+    for (const Json& t : golden.at("tensors")) {
+      if (t.at(0) != "transformer." + name) continue;
+      Json shape = t.at(1);
+      if (shape.size() == 2 && name.starts_with("h.")) shape.insert(shape.begin(), 1);
+      shapes.push_back(shape);
+    }
+    const std::vector<float>& v = values.at("transformer." + name);
+    all.insert(all.end(), v.begin(), v.end());
+  }
+  fs::create_directories(dir / "old");
+  WriteFileAtomically(dir / "old/params_shapes.json", shapes.dump());
+  const auto half = static_cast<int64_t>(all.size()) / 2;
+  WriteNpy(dir / "old/params_0.npy", std::vector<int64_t>{half}, std::span(all).first(half));
+  WriteNpy(dir / "old/params_1.npy", std::vector<int64_t>{static_cast<int64_t>(all.size()) - half},
+           std::span(all).subspan(half));
+
+  Context context(2, BestIsa());
+  std::vector<std::vector<float>> logits;
+  for (const char* layout : {"new", "old"}) {
+    const auto model = Model::Load(context, dir / layout, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
+    KvCache cache(model->config());
+    const int sequence = cache.NewSequence();
+    Workspace workspace;
+    std::vector<BatchRow> rows;
+    for (const int32_t token : golden.at("tokens")) rows.push_back({token, sequence, true});
+    const Rows<const float> l = model->Forward(context, rows, cache, workspace);
+    logits.emplace_back(l.data, l.data + l.rows * l.width);
+  }
+  EXPECT_EQ(logits[0], logits[1]);
+  fs::remove_all(dir);
 }
 
 // That the bound can see mistakes: each detail of a model, changed, must exceed it.

@@ -49,17 +49,15 @@ bool IsPacked(const ParameterList& list, int parameter) {
   return list.all[parameter].is_matrix() && parameter != list.position && parameter != list.token_type;
 }
 
-void CheckTokenizer(const std::filesystem::path& dir, const Tokenizer& tokenizer, const ModelConfig& config) {
-  if (tokenizer.vocab_size() > config.vocab_size) {
-    Fail("{}: the tokenizer has ids up to {}, the model a vocab_size of {}: they do not belong together", dir.string(),
-         tokenizer.vocab_size() - 1, config.vocab_size);
-  }
-  for (const int32_t eos : config.eos_token_ids) {
-    if (tokenizer.Has(eos)) continue;
-    Fail(
-        "{}: the model ends its texts with token {} (eos_token_id), which the tokenizer lacks: they do not belong "
-        "together",
-        dir.string(), eos);
+// Packs a tensor from where it lies.
+void Pack(Context& context, const TensorData& data, const PublishedTensor& t, PackedMatrix& matrix) {
+  const DType type = data.RequireType();
+  const int64_t columns = matrix.columns();
+  if (t.transposed)
+    return matrix.SetRows(context, t.first_row, {data.bytes().data(), type, t.rows, columns, 1, t.rows});
+  for (const StoredRun& run : StoredRuns(t)) {
+    const std::byte* first = data.bytes().data() + run.stored * columns * DTypeSize(type);
+    matrix.SetRows(context, run.parameter_row, {first, type, run.rows, columns, run.stride * columns, 1});
   }
 }
 
@@ -74,16 +72,15 @@ int64_t WeightBytes(const ParameterList& list, std::span<const DType> dtypes) {
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem::path& dir, LoadOptions options) {
-  std::shared_ptr<Model> model(new Model(LoadDirectoryConfig(dir)));
+std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem::path& path, LoadOptions options) {
+  const ModelFiles files(path);
+  std::shared_ptr<Model> model(new Model(files.config()));
   const ParameterList& list = model->list_;
-  const Checkpoint checkpoint(dir);
-  const std::vector<PublishedTensor> tensors = PublishedTensors(model->config_, list);
-  const MatchedTensors matched = MatchTensors(dir, checkpoint, model->config_, tensors);
+  const auto& [tensors, found, unread] = files.tensors();
   if (options.tokenizer != TokenizerUse::kNone) {
     try {
-      auto tokenizer = Tokenizer::Load(dir);
-      CheckTokenizer(dir, *tokenizer, model->config_);
+      auto tokenizer = files.LoadTokenizer();
+      CheckTokenizer(path, *tokenizer, model->config_);
       model->tokenizer_ = std::move(tokenizer);
     } catch (const Error& e) {
       if (options.tokenizer == TokenizerUse::kRequired) throw;
@@ -94,31 +91,24 @@ std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem
   // The packed dtype of a parameter is that of its first tensor, unless the caller asks for another.
   std::vector<DType> dtypes(list.all.size(), DType::kF32);
   for (size_t i = tensors.size(); i-- > 0;) {
-    if (tensors[i].parameter >= 0) dtypes[tensors[i].parameter] = options.dtype.value_or(*matched.found[i]->info->type);
+    if (tensors[i].parameter >= 0) dtypes[tensors[i].parameter] = options.dtype.value_or(found[i]->RequireType());
   }
-  model->Prepare(WeightBytes(list, dtypes), dir.string());
+  model->Prepare(WeightBytes(list, dtypes), path.string());
 
   for (size_t i = 0; i < tensors.size(); ++i) {
     const PublishedTensor& t = tensors[i];
     if (t.zero_filled) continue;
     const Parameter& p = list.all[t.parameter];
-    const TensorData& data = *matched.found[i];
     if (IsPacked(list, t.parameter)) {
       PackedMatrix& w = model->matrices_[t.parameter];
       if (w.empty()) w = PackedMatrix(p.rows, p.columns, dtypes[t.parameter]);
-      MatrixSource source{data.bytes().data(), *data.info->type, t.rows, p.columns, p.columns, 1};
-      if (t.transposed) {
-        source.row_stride = 1;
-        source.column_stride = t.rows;
-      }
-      w.SetRows(context, t.first_row, source);
+      Pack(context, *found[i], t, w);
     } else {
       std::vector<float>& v = model->vectors_[t.parameter];
       if (v.empty()) v.resize(p.elements());
-      const int64_t columns = std::max<int64_t>(1, p.columns);
-      data.LoadF32(0, std::span(v).subspan(t.first_row * columns, t.rows * columns));
+      ReadTensor(*found[i], t, std::max<int64_t>(1, p.columns), v);
     }
-    data.Drop();
+    found[i]->Drop();
   }
   return model;
 }

@@ -58,6 +58,8 @@ struct PublishedTensor {
   bool transposed = false;   // stored [inputs, outputs], as GPT-2's Conv1D does
   bool zero_filled = false;  // the layout demands it, the model lacks it (a bias-free GPT-2): written as zeros
   std::vector<int64_t> shape;
+  // > 0: of each head of so many rows the halves are stored interleaved, 0, d/2, 1, d/2 + 1, ... (GGUF).
+  int64_t rotary_dim = 0;
 };
 
 // Every tensor of the published layout of config.model_type, in file order. A tied head is not among them.

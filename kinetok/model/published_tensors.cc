@@ -19,6 +19,11 @@ void TensorTable::Slice(std::string name, int parameter, int64_t first, int64_t 
   out_->push_back({std::move(name), parameter, first, rows, transposed, false, std::move(shape)});
 }
 
+void TensorTable::Interleaved(std::string name, int parameter, int64_t first, int64_t rows, int64_t rotary_dim) {
+  Slice(std::move(name), parameter, first, rows);
+  out_->back().rotary_dim = rotary_dim;
+}
+
 void TensorTable::Bias(std::string name, int parameter, int64_t size) {
   if (parameter >= 0) return Add(std::move(name), parameter);
   out_->push_back({std::move(name), -1, 0, size, false, true, {size}});

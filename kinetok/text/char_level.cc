@@ -7,6 +7,14 @@
 
 namespace kinetok {
 
+Json CharacterSplit() {
+  return {{"type", "Split"}, {"pattern", {{"Regex", "[\\s\\S]"}}}, {"behavior", "Isolated"}, {"invert", false}};
+}
+
+Json FuseDecoder() {
+  return {{"type", "Fuse"}};
+}
+
 CharLevel::CharLevel(Vocabulary pieces, std::string unknown)
     : TokenizerModel(std::move(pieces)),
       unknown_(std::move(unknown)),
@@ -22,31 +30,23 @@ CharLevel::CharLevel(Vocabulary pieces, std::string unknown)
   }
 }
 
-void CharLevel::Encode(std::string_view text, size_t offset, std::vector<int32_t>& ids) const {
-  for (size_t i = 0; i < text.size();) {
+void CharLevel::Encode(std::string_view word, size_t offset, std::vector<int32_t>& ids) const {
+  for (size_t i = 0; i < word.size();) {
     const size_t begin = i;
-    const char32_t c = NextCodePoint(text, i);
+    const char32_t c = NextCodePoint(word, i);
     int32_t id = c < ids_.size() ? ids_[c] : -1;
     if (id < 0) id = unknown_id_;
     if (id < 0) {
       Fail("character \"{}\" (U+{:04X}) at byte {} of the text is not in the vocabulary of {} characters",
-           c < 0x20 || (c >= 0x7F && c < 0xA0) ? "?" : text.substr(begin, i - begin), static_cast<uint32_t>(c),
+           c < 0x20 || (c >= 0x7F && c < 0xA0) ? "?" : word.substr(begin, i - begin), static_cast<uint32_t>(c),
            offset + begin, vocabulary().count());
     }
     ids.push_back(id);
   }
 }
 
-void CharLevel::Decode(int32_t id, int32_t /*previous*/, std::string& bytes) const {
-  bytes += vocabulary().Piece(id);
-}
-
-void CharLevel::Describe(OrderedJson& tokenizer) const {
-  tokenizer["normalizer"] = nullptr;
-  tokenizer["pre_tokenizer"] = {
-      {"type", "Split"}, {"pattern", {{"Regex", "[\\s\\S]"}}}, {"behavior", "Isolated"}, {"invert", false}};
-  tokenizer["decoder"] = {{"type", "Fuse"}};
-  tokenizer["model"] = {{"type", "WordLevel"}, {"vocab", DescribeVocabulary(vocabulary())}, {"unk_token", unknown_}};
+OrderedJson CharLevel::Describe() const {
+  return {{"type", "WordLevel"}, {"vocab", DescribeVocabulary(vocabulary())}, {"unk_token", unknown_}};
 }
 
 }  // namespace kinetok

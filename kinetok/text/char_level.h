@@ -9,14 +9,20 @@
 
 namespace kinetok {
 
+// Its "pre_tokenizer" and "decoder".
+Json CharacterSplit();
+Json FuseDecoder();
+
 class CharLevel : public TokenizerModel {
  public:
   // Characters that the vocabulary lacks become `unknown` when it is a piece, and are errors when it is not.
   CharLevel(Vocabulary vocabulary, std::string unknown);
 
-  void Encode(std::string_view text, size_t offset, std::vector<int32_t>& ids) const override;
-  void Decode(int32_t id, int32_t previous, std::string& bytes) const override;
-  void Describe(OrderedJson& tokenizer) const override;
+  // A word is a whole stretch of text: the cut into characters is the model's own.
+  void Encode(std::string_view word, size_t offset, std::vector<int32_t>& ids) const override;
+  bool WordsRepeat() const override { return false; }
+  OrderedJson Describe() const override;
+  std::optional<int32_t> unk_id() const override { return unknown_id_ < 0 ? std::nullopt : std::optional(unknown_id_); }
 
  private:
   std::string unknown_;

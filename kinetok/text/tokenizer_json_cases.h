@@ -17,6 +17,42 @@ inline Json ValidBpe() {
   return Json::parse(trainer.Train()->ToJson());
 }
 
+// BERT's kind, and Llama 2's as Hugging Face converts it.
+inline Json ValidWordPiece() {
+  return Json::parse(R"({"version": "1.0", "truncation": null, "padding": null,
+      "added_tokens": [{"id": 1, "content": "[CLS]", "special": true}, {"id": 2, "content": "[SEP]", "special": true}],
+      "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null,
+                     "lowercase": true},
+      "pre_tokenizer": {"type": "BertPreTokenizer"},
+      "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+      "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+      "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 100,
+                "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "ab": 3, "##c": 4, "!": 5, "오늘": 6, "cafe": 7}}})");
+}
+
+inline Json ValidLlama() {
+  Json json = Json::parse(R"({"version": "1.0", "truncation": null, "padding": null,
+      "added_tokens": [{"id": 0, "content": "<unk>", "special": true}, {"id": 1, "content": "<s>", "special": true}],
+      "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"},
+          {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
+      "pre_tokenizer": null,
+      "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+          {"Sequence": {"id": "A", "type_id": 0}}], "pair": [],
+          "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}},
+      "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+          {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+      "model": {"type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
+                "vocab": {"<unk>": 0, "<s>": 1, "▁a": 258, "ab": 259, "▁ab": 260, "▁": 261, "a": 262, "b": 263},
+                "merges": ["▁ a", "a b", "▁a b"]}})");
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  for (int b = 0; b < 256; ++b) {
+    json["model"]["vocab"][std::string("<0x") + kDigits[b / 16] + kDigits[b % 16] + ">"] = b + 2;
+  }
+  return json;
+}
+
 inline Json ValidChar() {
   CharTrainer trainer;
   trainer.Add("abc");
@@ -30,7 +66,10 @@ struct Fault {
 };
 
 inline std::vector<Fault> UnsupportedBpe() {
-  const Json lowercase = {{"type", "Lowercase"}};
+  const auto regex = [](const char* type) {
+    return Json{{"type", type}, {"pattern", {{"Regex", "\\s"}}}, {"content", ""}, {"behavior", "Isolated"}};
+  };
+  const auto sequence = [](const char* key, const Json& step) { return Json{{"type", "Sequence"}, {key, {step}}}; };
   return {
       {"/model/type", "Unigram", {"\"Unigram\"", "model"}},
       {"/model/type", 3, {"\"type\"", "3"}},
@@ -40,15 +79,40 @@ inline std::vector<Fault> UnsupportedBpe() {
       {"/model/byte_fallback", true, {"\"byte_fallback\" is true"}},
       {"/model/novelty", 1, {"\"novelty\""}},
       {"/novelty", 1, {"\"novelty\""}},
-      {"/normalizer", lowercase, {"normalizer", "\"Lowercase\""}},
-      {"/pre_tokenizer", {{"type", "Whitespace"}}, {"pre_tokenizer", "\"Whitespace\""}},
-      {"/pre_tokenizer", nullptr, {"pre_tokenizer"}},
+      {"/normalizer", {{"type", "Precompiled"}}, {"normalizer", "\"Precompiled\""}},
+      {"/normalizer", {{"type", "Lowercase"}, {"locale", "tr"}}, {"normalizer", "\"locale\""}},
+      {"/normalizer", sequence("normalizers", {{"type", "Nmt"}}), {"normalizer: normalizers", "\"Nmt\""}},
+      {"/normalizer", regex("Replace"), {"normalizer", "\"behavior\""}},
+      {"/normalizer", {{"type", "Replace"}, {"pattern", {{"Regex", "a+"}}}, {"content", ""}}, {"expression \"a+\""}},
+      {"/normalizer", {{"type", "Replace"}, {"pattern", {{"String", ""}}}, {"content", ""}}, {"\"String\" is empty"}},
+      {"/normalizer", {{"type", "Strip"}}, {"\"strip_left\" is missing"}},
+      {"/pre_tokenizer", {{"type", "UnicodeScripts"}}, {"pre_tokenizer", "\"UnicodeScripts\""}},
+      {"/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "\\w+"}}}}, {"\"Regex\" is \"\\w+\""}},
+      {"/pre_tokenizer",
+       {{"type", "Split"}, {"pattern", {{"String", "a"}}}, {"behavior", "Kept"}},
+       {"\"behavior\" is \"Kept\""}},
+      {"/pre_tokenizer",
+       {{"type", "Metaspace"}, {"replacement", "ab"}},
+       {"\"replacement\" is \"ab\", expected one character"}},
+      {"/pre_tokenizer",
+       {{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "last"}},
+       {"\"prepend_scheme\" is \"last\""}},
+      {"/pre_tokenizer",
+       {{"type", "Sequence"}, {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}},
+       {"\"Digits\" after ByteLevel"}},
       {"/pre_tokenizer/add_prefix_space", "yes", {"\"add_prefix_space\" is \"yes\""}},
       {"/pre_tokenizer/trim_offsets", 2, {"\"trim_offsets\""}},
-      {"/decoder", {{"type", "WordPiece"}}, {"decoder", "\"WordPiece\""}},
-      {"/decoder", nullptr, {"\"decoder\""}},
-      {"/post_processor", {{"type", "BertProcessing"}}, {"post_processor", "\"BertProcessing\""}},
-      {"/added_tokens/0/single_word", true, {"\"single_word\" is true"}},
+      {"/decoder", {{"type", "CTC"}}, {"decoder", "\"CTC\""}},
+      {"/decoder", {{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}}, {"\"start\" is -1"}},
+      {"/decoder",
+       {{"type", "Sequence"}, {"decoders", {{{"type", "Fuse"}}, {{"type", "WordPiece"}}}}},
+       {"\"WordPiece\" after Fuse"}},
+      {"/post_processor", {{"type", "BertProcessing"}}, {"post_processor", "\"cls\" is missing"}},
+      {"/post_processor",
+       {{"type", "BertProcessing"}, {"cls", {"[CLS]", 5000}}, {"sep", {"[SEP]", 1}}},
+       {"\"cls\" holds 5000"}},
+      {"/post_processor", {{"type", "BertProcessing"}, {"cls", "x"}, {"sep", {"[SEP]", 1}}}, {"\"cls\" is \"x\""}},
+      {"/post_processor", {{"type", "Novel"}}, {"post_processor", "\"Novel\""}},
   };
 }
 
@@ -59,7 +123,6 @@ inline std::vector<Fault> UnsupportedChar() {
       {"/pre_tokenizer/behavior", "Removed", {"\"behavior\" is \"Removed\""}},
       {"/pre_tokenizer/invert", true, {"\"invert\" is true"}},
       {"/pre_tokenizer", lowercase, {"pre_tokenizer", "\"Lowercase\""}},
-      {"/decoder", nullptr, {"\"decoder\""}},
       {"/model/unk_token", nullptr, {"\"unk_token\""}},
   };
 }

@@ -42,6 +42,15 @@ void ExpectErrors(const Json& valid, const std::vector<Fault>& faults) {
 TEST(TokenizerJsonTest, WhatIsNotSupportedIsRefusedByName) {
   ExpectErrors(ValidBpe(), UnsupportedBpe());
   ExpectErrors(ValidChar(), UnsupportedChar());
+  ExpectErrors(ValidWordPiece(), {{"/model/vocab/[UNK]", nullptr, {"\"[UNK]\" has id null"}},
+                                  {"/model/unk_token", "<unk>", {"lacks the unknown token \"<unk>\""}},
+                                  {"/model/max_input_chars_per_word", -1, {"\"max_input_chars_per_word\" is -1"}},
+                                  {"/model/vocab/ab", 0, {"the same id 0"}},
+                                  {"/pre_tokenizer", {{"type", "ByteLevel"}}, {"ByteLevel with a WordPiece"}}});
+  ExpectErrors(ValidLlama(), {{"/model/unk_token", "<none>", {"\"unk_token\" is \"<none>\""}},
+                              {"/model/merges/0", "▁ zz", {"merge 0", "the piece \"zz\""}},
+                              {"/model/continuing_subword_prefix", "##", {"lacks the prefix \"##\""}},
+                              {"/model/dropout", 0.5, {"\"dropout\" is 0.5"}}});
 }
 
 TEST(TokenizerJsonTest, BrokenFilesAreRefusedWithTheField) {
@@ -132,6 +141,49 @@ TEST(TokenizerJsonTest, TheTemplateIsAddedOnRequest) {
                          {"/post_processor/single", Json::array(), {"0 times"}},
                          {"/post_processor/single/1", {{"Sequence", {{"id", "B"}}}}, {"\"id\" is \"B\""}},
                      });
+}
+
+TEST(TokenizerJsonTest, LlamasFormFallsBackToBytes) {
+  const auto tokenizer = Read(ValidLlama());
+  const auto byte = [](int b) { return b + 2; };
+  EXPECT_THAT(tokenizer->Encode("ab é", {.special = true}), ElementsAre(1, 260, 261, byte(0xC3), byte(0xA9)));
+  EXPECT_THAT(tokenizer->Encode("ab<s>a"), ElementsAre(260, 1, 258));
+  EXPECT_EQ(tokenizer->Decode(std::vector{1, 260, 261, byte(0xC3), byte(0xA9)}, {.skip_special = true}), "ab é");
+  // Bytes that are no character: each is U+FFFD, and in a whole text so are those beside them.
+  const std::vector<int32_t> broken = {byte(0xE2), byte(0xC3), byte(0xA9), 262};
+  EXPECT_EQ(tokenizer->Decode(broken), "\uFFFD\uFFFD\uFFFDa");
+  StreamDecoder stream(*tokenizer);
+  std::string streamed;
+  for (const int32_t id : broken) streamed += stream.Push(id);
+  EXPECT_EQ(streamed + stream.Finish(), "\uFFFDéa");
+}
+
+TEST(TokenizerJsonTest, CuttingBeforeSpacesChangesNoId) {
+  Json json = ValidLlama();
+  const auto cut = Read(json);
+  json["model"]["vocab"]["b▁"] = 264;  // a piece over a space: the text is taken whole
+  json["model"]["merges"].push_back("b ▁");
+  const auto whole = Read(json);
+  EXPECT_THAT(whole->Encode("b b"), ElementsAre(261, 264, 263));
+  for (const char* text : {"ab ab  a b", "   ", "é é"}) {
+    const auto ids = cut->Encode(text);
+    EXPECT_EQ(cut->Encode(text + std::string(" ") + text), [&] {
+      auto twice = ids;
+      twice.insert(twice.end(), ids.begin(), ids.end());
+      return twice;
+    }()) << text;
+  }
+}
+
+TEST(TokenizerJsonTest, AMergeOfReplacementsCannotGrowWithoutEnd) {
+  Json json = ValidLlama();
+  Json steps = Json::array();
+  for (int i = 0; i < 20; ++i) {
+    steps.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(100, 'a')}});
+  }
+  json["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+  const auto tokenizer = Read(json);
+  EXPECT_THAT([&] { tokenizer->Encode("a"); }, testing::ThrowsMessage<Error>(HasSubstr("more than 1048640 bytes")));
 }
 
 TEST(TokenizerJsonTest, UnknownCharactersTakeTheUnknownTokenWhenThereIsOne) {

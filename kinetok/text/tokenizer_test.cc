@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
-#include <iterator>
-#include <sstream>
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
@@ -60,25 +58,6 @@ std::string Streamed(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
     text += part;
   }
   return text + stream.Finish();
-}
-
-TEST_F(Gpt2Test, GivesThePublishedIdsOfAllReferenceTexts) {
-  const std::string separator = "\n__ggml_vocab_test__\n";
-  std::string texts = ReadFile(kGpt2 / "cases.inp");
-  std::istringstream lines(ReadFile(kGpt2 / "cases.out"));
-  int cases = 0;
-  std::string line;
-  for (size_t begin = 0; begin < texts.size() && std::getline(lines, line);) {
-    const size_t end = std::min(texts.find(separator, begin), texts.size());
-    const std::string text = texts.substr(begin, end - begin);
-    std::istringstream numbers(line);
-    const std::vector<int32_t> expected{std::istream_iterator<int32_t>(numbers), {}};
-    EXPECT_EQ(gpt2_->Encode(text), expected) << testing::PrintToString(text);
-    EXPECT_EQ(gpt2_->Decode(expected), text);
-    begin = end + separator.size();
-    ++cases;
-  }
-  EXPECT_EQ(cases, 46);
 }
 
 TEST_F(Gpt2Test, HasThePublishedVocabulary) {
@@ -253,6 +232,77 @@ TEST_F(LoadTest, TheConfigurationNamesBosAndEos) {
   EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("\"eos_token\" is \"</s>\""));
   Write("tokenizer_config.json", R"({"eos_token": 5})");
   EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("\"eos_token\" is 5"));
+}
+
+constexpr const char* kGpt1Vocabulary =
+    R"({"<unk>": 0, "a": 1, "b": 2, "a</w>": 3, "b</w>": 4, "ab": 5, "ab</w>": 6, "!</w>": 7})";
+
+TEST_F(LoadTest, Gpt1IsToldByItsMarksOrByTheConfiguration) {
+  for (const auto& [vocabulary, merges] :
+       {std::pair("vocab.json", "merges.txt"), {"encoder_bpe_40000.json", "vocab_40000.bpe"}}) {
+    Write(vocabulary, kGpt1Vocabulary);
+    Write(merges, "#version: 0.2\na b\na b</w>\n");
+    const auto tokenizer = Tokenizer::Load(directory_);
+    EXPECT_THAT(tokenizer->Encode("ab ÁB! abab 오"), ElementsAre(6, 6, 7, 5, 6, 0, 0));  // two jamo
+    EXPECT_EQ(tokenizer->unk_id(), std::optional(0));
+    EXPECT_EQ(tokenizer->Decode(std::vector{6, 7, 5, 6}), "ab ! abab");
+    EXPECT_EQ(tokenizer->TokenBytes(6), "ab ");  // as it reads before another word
+    StreamDecoder stream(*tokenizer);
+    EXPECT_EQ(stream.Push(6), "ab");  // the space waits for a word
+    EXPECT_EQ(stream.Push(7), " !");
+    EXPECT_EQ(stream.Finish(), "");
+    std::filesystem::remove(directory_ / vocabulary);
+    std::filesystem::remove(directory_ / merges);
+  }
+  Write("vocab.json", kGpt1Vocabulary);
+  Write("merges.txt", "a b\n");
+  Write("config.json", R"({"model_type": "gpt2"})");
+  EXPECT_THAT(Tokenizer::Load(directory_)->Encode("ab"), ElementsAre(5));
+  Write("config.json", R"({"model_type": "openai-gpt"})");
+  EXPECT_THAT(Tokenizer::Load(directory_)->Encode("ab"), ElementsAre(1, 4));
+  Write("config.json", R"({"model_type": 7})");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("\"model_type\" is 7"));
+}
+
+TEST_F(LoadTest, AVocabularyListIsBerts) {
+  Write("vocab.txt", "[PAD]\n[UNK]\r\n[CLS]\n[SEP]\n[MASK]\ncafe\n##s\n,\nÉ\n");
+  const auto bert = Tokenizer::Load(directory_);
+  EXPECT_EQ(bert->vocab_size(), 9);
+  EXPECT_THAT(bert->Encode("Cafés,[MASK]", {.special = true}), ElementsAre(2, 5, 6, 7, 4, 3));
+  EXPECT_THAT(bert->Encode("[MASK]", {.parse_special = false}), testing::Not(testing::Contains(4)));
+  EXPECT_EQ(bert->Decode(std::vector{2, 5, 6, 7, 5, 3}), "[CLS] cafes, cafe [SEP]");
+  EXPECT_EQ(bert->Decode(std::vector{2, 5, 6, 3}, {.skip_special = true}), "cafes");
+  EXPECT_EQ(bert->TokenBytes(5), " cafe");
+  EXPECT_EQ(bert->unk_id(), std::optional(1));
+  EXPECT_EQ(bert->cls_id(), std::optional(2));
+  EXPECT_EQ(bert->sep_id(), std::optional(3));
+  EXPECT_EQ(bert->mask_id(), std::optional(4));
+  EXPECT_EQ(bert->pad_id(), std::optional(0));
+  EXPECT_EQ(bert->bos_id(), std::nullopt);
+  Write("tokenizer_config.json", R"({"do_lower_case": false, "strip_accents": false, "mask_token": "cafe"})");
+  EXPECT_THAT(Tokenizer::Load(directory_ / "vocab.txt")->Encode("É cafe"), ElementsAre(8, 5));
+  EXPECT_EQ(Tokenizer::Load(directory_)->mask_id(), std::optional(5));
+  Write("tokenizer_config.json", R"({"do_basic_tokenize": false})");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("\"do_basic_tokenize\" is false"));
+  Write("tokenizer_config.json", R"({"unk_token": "<unk>"})");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("\"unk_token\" is \"<unk>\""));
+  Write("tokenizer_config.json", "{}");
+  Write("vocab.txt", "[UNK]\na\na\n");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("piece \"a\" appears twice, with ids 1 and 2"));
+  Write("vocab.txt", "a\n");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("vocab.txt: the vocabulary lacks the unknown"));
+  Write("vocab.txt", "\xFF\n");
+  EXPECT_THAT(ErrorOf([&] { Tokenizer::Load(directory_); }), HasSubstr("vocab.txt is not valid UTF-8 at byte 0"));
+}
+
+TEST_F(LoadTest, WhatIsSavedLoadsWithTheSameIds) {
+  Write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ncafe\n##s\n,\n");
+  const auto bert = Tokenizer::Load(directory_);
+  bert->Save(directory_ / "saved");
+  const auto saved = Tokenizer::Load(directory_ / "saved");
+  EXPECT_EQ(saved->Encode("Cafés, x[MASK]", {.special = true}), bert->Encode("Cafés, x[MASK]", {.special = true}));
+  EXPECT_EQ(saved->mask_id(), bert->mask_id());
+  EXPECT_EQ(saved->ToJson(), bert->ToJson());
 }
 
 TEST_F(LoadTest, FaultyFilesAreNamed) {

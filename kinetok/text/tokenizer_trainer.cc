@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "kinetok/base/error.h"
-#include "kinetok/text/byte_level_bpe.h"
+#include "kinetok/text/byte_alphabet.h"
 #include "kinetok/text/char_level.h"
 #include "kinetok/text/gpt2_split.h"
-#include "kinetok/text/tokenizer_parts.h"
+#include "kinetok/text/tokenizer_kinds.h"
 #include "kinetok/text/utf8.h"
 
 namespace kinetok {
@@ -25,12 +25,11 @@ AddedTokens MakeSpecialTokens(const std::vector<std::string>& contents, int32_t 
   return added;
 }
 
-std::shared_ptr<const Tokenizer> MakeTokenizer(std::unique_ptr<const TokenizerModel> model, AddedTokens added) {
-  auto parts = std::make_unique<TokenizerParts>();
-  parts->model = std::move(model);
-  parts->added = std::move(added);
-  NameEnds(*parts);
-  return std::make_shared<const Tokenizer>(std::move(parts));
+std::shared_ptr<const Tokenizer> Finish(TokenizerParts parts, AddedTokens added) {
+  parts.added = std::move(added);
+  NameEnds(parts);
+  NameOthers(parts);
+  return std::make_shared<const Tokenizer>(std::make_unique<const TokenizerParts>(std::move(parts)));
 }
 
 // A distinct word of the texts, as symbols, and how often it occurs.
@@ -211,7 +210,7 @@ std::shared_ptr<const Tokenizer> BytesBpeTrainer::Train() const {
   }
 
   MergeLearner learner(std::move(words));
-  ByteLevelBpe::Merges merges;
+  Bpe::Merges merges;
   while (vocabulary.size() < options.vocab_size) {
     const auto best = learner.Pop(options.min_frequency);
     if (!best) break;
@@ -225,8 +224,7 @@ std::shared_ptr<const Tokenizer> BytesBpeTrainer::Train() const {
     }
     learner.Merge(*best, *id);
   }
-  return MakeTokenizer(std::make_unique<ByteLevelBpe>(std::move(vocabulary), merges, ByteLevelOptions{}, source),
-                       state_->special);
+  return Finish(Gpt2Parts(std::move(vocabulary), merges, false, source), state_->special);
 }
 
 CharTrainer::CharTrainer(std::vector<std::string> special_tokens) : special_tokens_(std::move(special_tokens)) {
@@ -251,7 +249,11 @@ std::shared_ptr<const Tokenizer> CharTrainer::Train() const {
   }
   if (vocabulary.count() == 0) Fail("a character-level tokenizer needs text; none was given");
   AddedTokens special = MakeSpecialTokens(special_tokens_, vocabulary.size());
-  return MakeTokenizer(std::make_unique<CharLevel>(std::move(vocabulary), "<unk>"), std::move(special));
+  TokenizerParts parts;
+  parts.pre_tokenizer.Keep(CharacterSplit());
+  parts.decoder = TextDecoder(FuseDecoder(), "the tokenizer's training");
+  parts.model = std::make_unique<CharLevel>(std::move(vocabulary), "<unk>");
+  return Finish(std::move(parts), std::move(special));
 }
 
 }  // namespace kinetok

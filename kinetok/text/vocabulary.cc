@@ -3,33 +3,23 @@
 #include <utility>
 
 #include "kinetok/base/error.h"
-#include "kinetok/text/gpt2_split.h"
+#include "kinetok/text/normalizer.h"
+#include "kinetok/text/unicode.h"
 #include "kinetok/text/utf8.h"
 
 namespace kinetok {
 namespace {
 
-// Where the white space at the end of `text` begins.
-size_t TrailingSpace(std::string_view text) {
-  size_t begin = text.size();
-  while (begin > 0) {
-    size_t at = begin - 1;
-    while ((static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) --at;
-    size_t end = at;
-    if (ClassOf(NextCodePoint(text, end)) != CharClass::kSpace) break;
-    begin = at;
-  }
-  return begin;
+// Whether the character that ends before `end`, or that begins at `begin`, is one of words.
+bool EndsWithWord(std::string_view text, size_t end) {
+  if (end == 0) return false;
+  size_t at = end - 1;
+  while ((static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) --at;
+  return HasTrait(NextCodePoint(text, at), kWordCharacter);
 }
 
-size_t LeadingSpace(std::string_view text) {
-  size_t end = 0;
-  while (end < text.size()) {
-    size_t after = end;
-    if (ClassOf(NextCodePoint(text, after)) != CharClass::kSpace) break;
-    end = after;
-  }
-  return end;
+bool StartsWithWord(std::string_view text, size_t begin) {
+  return begin < text.size() && HasTrait(NextCodePoint(text, begin), kWordCharacter);
 }
 
 }  // namespace
@@ -57,27 +47,16 @@ std::optional<int32_t> Vocabulary::Find(std::string_view piece) const {
   return it == ids_.end() ? std::nullopt : std::optional(it->second);
 }
 
-void AddedTokens::Add(AddedToken token, std::string_view source) {
+void AddedTokens::AddAs(const AddedToken& token, std::string_view searched, std::string_view source) {
   if (token.content.empty()) Fail("{}: the added token with id {} has an empty \"content\"", source, token.id);
   if (Find(token.content) != nullptr) Fail("{}: added token \"{}\" appears twice", source, token.content);
   if (const AddedToken* other = Find(token.id)) {
     Fail("{}: added tokens \"{}\" and \"{}\" have the same id {}", source, other->content, token.content, token.id);
   }
-  Trie& trie = token.normalized ? normalized_ : raw_;
-  int32_t node = 0;
-  for (const char c : token.content) {
-    int32_t& next = trie.next[{node, static_cast<uint8_t>(c)}];
-    if (next == 0) {
-      next = static_cast<int32_t>(trie.token.size());
-      trie.token.push_back(-1);
-    }
-    node = next;
-  }
-  trie.token[static_cast<size_t>(node)] = static_cast<int32_t>(tokens_.size());
-  trie.starts[static_cast<uint8_t>(token.content[0])] = true;
+  (token.normalized ? normalized_ : raw_).Add(searched, static_cast<int32_t>(tokens_.size()));
   by_id_.emplace(token.id, tokens_.size());
   by_content_.emplace(token.content, tokens_.size());
-  tokens_.push_back(std::move(token));
+  tokens_.push_back(token);
 }
 
 const AddedToken* AddedTokens::Find(std::string_view content) const {
@@ -90,42 +69,27 @@ const AddedToken* AddedTokens::Find(int32_t id) const {
   return it == by_id_.end() ? nullptr : &tokens_[it->second];
 }
 
-void AddedTokens::Split(std::string_view text, bool parse_special, Visit visit) const {
-  SplitBy(raw_, text, parse_special, [&](std::string_view part, int32_t id) {
-    if (id >= 0) {
-      visit(part, id);
-    } else {
-      SplitBy(normalized_, part, parse_special, visit);
-    }
-  });
-}
-
-void AddedTokens::SplitBy(const Trie& trie, std::string_view text, bool parse_special, Visit visit) const {
+void AddedTokens::SplitBy(const ByteTrie& trie, std::string_view text, bool parse_special, Visit visit) const {
+  if (trie.empty() && !text.empty()) {
+    visit(text, -1);
+    return;
+  }
   size_t done = 0;  // what lies before this has been visited
   for (size_t i = 0; i < text.size();) {
-    if (!trie.starts[static_cast<uint8_t>(text[i])]) {
+    const ByteTrie::Match match = trie.Starts(text[i]) ? trie.Longest(text.substr(i)) : ByteTrie::Match();
+    if (match.value < 0) {
       ++i;
       continue;
     }
-    int32_t node = 0, longest = -1;
-    for (size_t j = i; j < text.size(); ++j) {
-      const int32_t* next = trie.next.Find(node, static_cast<uint8_t>(text[j]));
-      if (next == nullptr) break;
-      node = *next;
-      if (trie.token[static_cast<size_t>(node)] >= 0) longest = trie.token[static_cast<size_t>(node)];
-    }
-    if (longest < 0) {
-      ++i;
-      continue;
-    }
-    const AddedToken& token = tokens_[static_cast<size_t>(longest)];
-    const size_t end = i + token.content.size();
-    if (token.special && !parse_special) {
+    const AddedToken& token = tokens_[static_cast<size_t>(match.value)];
+    const size_t end = i + match.size;
+    if ((token.special && !parse_special) ||
+        (token.single_word && (EndsWithWord(text, i) || StartsWithWord(text, end)))) {
       i = end;
       continue;
     }
-    const size_t before = token.lstrip ? done + TrailingSpace(text.substr(done, i - done)) : i;
-    const size_t after = token.rstrip ? end + LeadingSpace(text.substr(end)) : end;
+    const size_t before = token.lstrip ? done + StripRight(text.substr(done, i - done)).size() : i;
+    const size_t after = token.rstrip ? text.size() - StripLeft(text.substr(end)).size() : end;
     if (before > done) visit(text.substr(done, before - done), -1);
     visit(text.substr(before, after - before), token.id);
     done = i = after;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kinetok/base/thread_pool.h"
-#include "kinetok/text/pair_table.h"
+#include "kinetok/text/byte_trie.h"
 
 namespace kinetok {
 
@@ -42,38 +42,42 @@ struct AddedToken {
   std::string content;
   int32_t id = 0;
   bool special = false;
-  bool normalized = false;  // searched for after the others, in what they leave
-  bool lstrip = false;      // swallows the white space before it
-  bool rstrip = false;      // ... and after it
+  bool normalized = false;   // searched for after the others, in what they leave
+  bool lstrip = false;       // swallows the white space before it
+  bool rstrip = false;       // ... and after it
+  bool single_word = false;  // not beside a letter, a digit or another character of words
 };
 
 class AddedTokens {
  public:
-  // Throws Error, beginning with `source`, on an empty content or one that was added before.
-  void Add(AddedToken token, std::string_view source);
+  // Throws Error, beginning with `source`, on an empty content or one that was added before. A normalized token is
+  // searched for as `searched`, its content after normalization.
+  void Add(const AddedToken& token, std::string_view source) { AddAs(token, token.content, source); }
+  void AddAs(const AddedToken& token, std::string_view searched, std::string_view source);
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }
   const AddedToken* Find(std::string_view content) const;
   const AddedToken* Find(int32_t id) const;
 
-  // Cuts `text` at the tokens typed in it, leftmost first, the longest on a tie. Plain stretches come with id -1, and
-  // tokens with theirs. Special tokens are plain text unless `parse_special`.
+  // Cuts `text` at the tokens typed in it, leftmost first, the longest on a tie: those that are not normalized, or the
+  // normalized ones. Plain stretches come with id -1, and tokens with theirs. Special tokens are plain text unless
+  // `parse_special`.
   using Visit = FunctionRef<void(std::string_view part, int32_t id)>;
-  void Split(std::string_view text, bool parse_special, Visit visit) const;
+  void Split(std::string_view text, bool parse_special, Visit visit) const {
+    SplitBy(raw_, text, parse_special, visit);
+  }
+  void SplitNormalized(std::string_view text, bool parse_special, Visit visit) const {
+    SplitBy(normalized_, text, parse_special, visit);
+  }
 
  private:
-  // Contents as a trie of bytes: (node, byte) -> next node. Node 0 is the root.
-  struct Trie {
-    PairTable<int32_t> next;
-    std::vector<int32_t> token = {-1};  // index into tokens_ of the content that ends at a node
-    bool starts[256] = {};
-  };
-  void SplitBy(const Trie& trie, std::string_view text, bool parse_special, Visit visit) const;
+  // Contents with their index into tokens_.
+  void SplitBy(const ByteTrie& trie, std::string_view text, bool parse_special, Visit visit) const;
 
   std::vector<AddedToken> tokens_;
   std::unordered_map<std::string, size_t, StringHash, std::equal_to<>> by_content_;
   std::unordered_map<int32_t, size_t> by_id_;
-  Trie raw_, normalized_;
+  ByteTrie raw_, normalized_;
 };
 
 }  // namespace kinetok

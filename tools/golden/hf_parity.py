@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from make_golden import CASES, build, draw_tokens
-from transformers import AutoConfig, AutoModelForCausalLM, logging
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, logging
 
 LIMIT = 1e-4
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
@@ -33,7 +33,8 @@ def kinetok_logits(kinetok, directory, tokens):
 
 def compare(kinetok, directory, tokens):
     """(largest difference, largest logit); raises when transformers misses a tensor or finds one that it does not know."""
-    model, report = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
+    kind = AutoModelForMaskedLM if AutoConfig.from_pretrained(directory).model_type == "bert" else AutoModelForCausalLM
+    model, report = kind.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report.get(what):
             raise SystemExit(f"{directory}: transformers reports {what}: {report[what]}")
@@ -47,7 +48,7 @@ def compare(kinetok, directory, tokens):
 
 def written_by_transformers(kinetok, scratch):
     for number, (name, config) in enumerate(CASES.items()):
-        model, _ = build(config, 1000 + number)
+        model, _, _ = build(config, 1000 + number)
         for dtype, torch_dtype in DTYPES.items():
             directory = scratch / f"transformers-{number}-{dtype}"
             model.to(torch_dtype).save_pretrained(directory)
@@ -74,7 +75,7 @@ def written_by_kinetok(kinetok, scratch, presets):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinetok", default="build/release/kinetok")
-    parser.add_argument("--preset", nargs="*", default=["tiny", "tiny-llama", "nano-char-cpu"])
+    parser.add_argument("--preset", nargs="*", default=["tiny", "tiny-llama", "tiny-gpt1", "tiny-gpt-neo", "tiny-bert", "nano-char-cpu"])
     args = parser.parse_args()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -133,7 +133,7 @@ BEAM_CASES = [
     dict(model="llama", eos=MANY, num_beams=5, early_stopping=True),
     dict(model="llama", eos=MANY, num_beams=5, early_stopping="never", length_penalty=1.5),
     dict(model="llama", eos=MANY, num_beams=5, early_stopping="never", length_penalty=-0.5),
-    dict(model="llama", eos=MANY[:2], num_beams=4, bad_words_ids=[[114], [26, 206]], no_repeat_ngram_size=1),
+    dict(model="llama", eos=MANY[:2], num_beams=4, bad_words_ids=[[112], [63, 37], [64, 147]], no_repeat_ngram_size=1),
     dict(model="llama", eos=MANY[:9], num_beams=4, no_repeat_ngram_size=2),
     dict(model="llama", eos=MANY, num_beams=2, max_new_tokens=1),
     dict(model="llama", eos=MANY[:9], num_beams=4, sequence_bias=[[[5], 1.5], [[18], -4.0]], prompt=70),
@@ -167,9 +167,10 @@ def beam_case(models, settings):
 def beam_models():
     models = {}
     for i, (name, config) in enumerate(BEAM_MODELS.items()):
-        model, tensors = build(config, 2000 + i)
+        model, tensors, _ = build(config, 2000 + i)
         config.architectures = [type(model).__name__]
-        models[name] = model, {"seed": 2000 + i, "config": json.loads(config.to_json_string()), "tensors": tensors}
+        models[name] = model, {"seed": 2000 + i, "dtype": "f32", "config": json.loads(config.to_json_string()),
+                               "tensors": tensors}
     return models
 
 
