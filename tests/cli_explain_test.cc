@@ -49,7 +49,7 @@ TEST_F(CliExplainTest, EveryCommandHasHelpWithAnExample) {
     EXPECT_EQ(r.status, 0) << command;
     EXPECT_THAT(r.out, HasSubstr("Example:\n  kinetok ")) << command;
   }
-  ExpectError("explain maks", 2, "did you mean \"mask\"?");
+  ExpectError("explain atention", 2, "did you mean \"attention\"?");
   EXPECT_EQ(Run("explain").status, 2);
 }
 
