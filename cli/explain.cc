@@ -35,6 +35,7 @@ void PictureFlags::Write(const Picture& picture) const {
 
 std::vector<std::string> ModelText::Labels() const {
   std::vector<std::string> labels;
+  labels.reserve(ids.size());
   for (const int32_t id : ids) labels.push_back(TokenText(model->tokenizer(), id));
   return labels;
 }
@@ -89,7 +90,8 @@ std::pair<std::vector<std::string>, std::vector<double>> ParseProbabilities(cons
     probabilities.push_back(p);
   }
   const double sum = std::accumulate(probabilities.begin(), probabilities.end(), 0.0);
-  if (std::abs(sum - 1) > 1e-6) throw UsageError(fmt::format("--probs: the probabilities sum to {:.9g}, expected 1", sum));
+  if (std::abs(sum - 1) > 1e-6)
+    throw UsageError(fmt::format("--probs: the probabilities sum to {:.9g}, expected 1", sum));
   return {names, probabilities};
 }
 

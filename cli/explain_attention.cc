@@ -72,10 +72,12 @@ std::string Text(const NamedMatrix& m, const std::vector<std::string>& labels) {
     return table.Text();
   }
   std::vector<std::string> header = {m.name};
+  header.reserve(labels.size() + 1);
   for (size_t j = 0; j < labels.size(); ++j) header.push_back(fmt::format("{}", j));
   Table table(header);
   for (size_t i = 0; i < labels.size(); ++i) {
     std::vector<std::string> row = {fmt::format("{} {}", i, Quoted(labels[i]))};
+    row.reserve(labels.size() + 1);
     for (const double p : m.rows[i]) row.push_back(p == 0 ? "." : fmt::format("{:.0f}", 100 * p));
     table.Add(std::move(row));
   }

@@ -23,6 +23,7 @@ struct Strategy {
 std::string DistributionTable(const NextToken& source, const Distribution& all, const std::vector<Strategy>& columns,
                               int64_t top) {
   std::vector<std::string> header = {"token", "p"};
+  header.reserve(columns.size() + 2);
   for (const Strategy& s : columns) header.push_back(s.name);
   Table table(header);
   const size_t rows = std::min(all.kept.size(), static_cast<size_t>(top));

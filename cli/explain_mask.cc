@@ -31,6 +31,7 @@ struct NamedMask {
   std::vector<std::vector<int>> Rows() const {
     const auto length = static_cast<int32_t>(tokens.size());
     std::vector<std::vector<int>> rows;
+    rows.reserve(tokens.size());
     for (int32_t position = 0; position < length; ++position) {
       const AttentionRow row = VisibleRow(mask, 0, position, length);
       std::vector<int> cells(tokens.size());
@@ -103,6 +104,7 @@ std::vector<NamedMask> ModelMasks(const ModelConfig& config, const std::vector<s
     at->second.push_back(layer);
   }
   std::vector<NamedMask> out;
+  out.reserve(found.size());
   for (const auto& [mask, layers] : found) {
     const std::string where = static_cast<int64_t>(layers.size()) == config.num_hidden_layers
                                   ? fmt::format("all {} layers", layers.size())

@@ -57,6 +57,7 @@ int ExplainSteps(const Common& common, StepsFlags& flags) {
     const TracedStep& s = steps[i];
     OrderedJson candidates = OrderedJson::array();
     std::vector<std::string> seen;
+    seen.reserve(s.top.size());
     for (const TokenProbability& t : s.top) {
       candidates.push_back(to_json(t));
       seen.push_back(to_text(t));

@@ -34,6 +34,7 @@ std::vector<float> NextLogits(Context& context, const Model& model, std::span<co
   const int sequence = cache.NewSequence();
   Workspace workspace;
   std::vector<BatchRow> rows;
+  rows.reserve(tokens.size());
   for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], sequence, i + 1 == tokens.size()});
   const Rows<const float> logits = model.Forward(context, rows, cache, workspace);
   return {logits.data, logits.data + logits.width};

@@ -21,6 +21,7 @@ class Reader {
   // The logits after the last of `tokens`, or after each.
   std::span<const float> Read(std::span<const int32_t> tokens, bool all_logits) {
     std::vector<BatchRow> rows;
+    rows.reserve(tokens.size());
     for (size_t i = 0; i < tokens.size(); ++i) {
       rows.push_back({tokens[i], sequence_, all_logits || i + 1 == tokens.size()});
     }

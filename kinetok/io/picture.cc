@@ -178,6 +178,7 @@ std::string WritePicture(const Picture& picture, const std::filesystem::path& pa
       cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, 1), &cairo_surface_destroy);
   Painter measure(scratch.get());
   std::vector<Panel> panels;
+  panels.reserve(picture.maps.size() + picture.charts.size());
   for (const HeatMap& m : picture.maps) panels.push_back(MapPanel(measure, m));
   for (const BarChart& c : picture.charts) panels.push_back(BarPanel(measure, c));
   measure.Font(kTitleSize, true);

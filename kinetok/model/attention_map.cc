@@ -27,6 +27,7 @@ AttentionMap ComputeAttentionMap(Context& context, const Model& model, std::span
   KvCache cache(config);
   Workspace workspace;
   std::vector<BatchRow> batch;
+  batch.reserve(tokens.size());
   const int sequence = cache.NewSequence();
   for (const int32_t token : tokens) batch.push_back({.token = token, .sequence = sequence});
 

@@ -64,6 +64,7 @@ TEST_P(AttentionMapTest, WeightedValuesAreTheModelsOutput) {
     KvCache cache(config_);
     Workspace workspace;
     std::vector<BatchRow> rows;
+    rows.reserve(tokens_.size());
     const int sequence = cache.NewSequence();
     for (const int32_t t : tokens_) rows.push_back({.token = t, .sequence = sequence});
     int seen = 0;
