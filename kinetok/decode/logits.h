@@ -19,7 +19,8 @@ namespace kinetok {
 void ForEachLogits(Context& context, const Model& model, std::span<const int32_t> tokens,
                    const std::function<void(int64_t first, Rows<const float> logits)>& sink);
 
-// The logits [vocab_size] after the last of `tokens`: what the next one is chosen from. Throws Error as CheckPrompt does.
+// The logits [vocab_size] after the last of `tokens`: what the next one is chosen from. Throws Error as CheckPrompt
+// does.
 std::vector<float> NextLogits(Context& context, const Model& model, std::span<const int32_t> tokens);
 
 // SHA-256 over the little-endian f32 logits of the model on a fixed prompt: min(context, 160) tokens, position i
