@@ -42,8 +42,8 @@ void WriteGgufSeeds(const fs::path& dir) {
                                                               {"a", -4},
                                                               {"b", -5}},
                                                    .ids = {.bos = 1, .eos = 2, .unk = 0}};
-  const kinetok::WordPieceVocabulary words = {
-      .pieces = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ab", "##c", "##b", "a"}};
+  kinetok::WordPieceVocabulary words;
+  words.pieces = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ab", "##c", "##b", "a"};
   const std::pair<const char*, std::shared_ptr<const kinetok::Tokenizer>> tokenizers[] = {
       {"none", nullptr},
       {"bytes", trainer.Train()},

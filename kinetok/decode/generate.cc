@@ -79,11 +79,13 @@ class Batch {
  public:
   Batch(Context& context, const std::shared_ptr<const Model>& model, std::span<const std::vector<int32_t>> prompts,
         const GenerateOptions& options, const BatchCallback& on_token)
-      : context_(context), model_(model), prompts_(prompts), options_(options), on_token_(on_token) {
-    for (const std::vector<int32_t>& prompt : prompts) {
-      results_.push_back(Transcript(*model, prompt, options).generation());
-      results_.back().prompt_tokens = 0;  // not begun
-    }
+      : context_(context),
+        model_(model),
+        prompts_(prompts),
+        options_(options),
+        on_token_(on_token),
+        results_(prompts.size()) {
+    for (Generation& result : results_) result.finish_reason = FinishReason::kStop;  // of one that never begins
   }
 
   void Sample();

@@ -130,6 +130,7 @@ std::vector<std::string> GgufMetadata::Strings(std::string_view key) const {
 std::vector<int64_t> GgufMetadata::Ints(std::string_view key, int64_t low, int64_t high) const {
   const GgufValue& value = Get(key, true, "an array of whole numbers");
   std::vector<int64_t> out;
+  out.reserve(static_cast<size_t>(value.count));
   for (int64_t i = 0; i < value.count; ++i) {
     const auto whole = Whole(value, i, low, high);
     if (!whole) {
@@ -147,6 +148,7 @@ std::vector<float> GgufMetadata::Floats(std::string_view key) const {
     Fail("{}: field \"{}\" is {}, expected an array of float32", source_, key, Shown(value));
   }
   std::vector<float> out;
+  out.reserve(static_cast<size_t>(value.count));
   for (int64_t i = 0; i < value.count; ++i) out.push_back(Stored<float>(value, i));
   return out;
 }

@@ -37,6 +37,7 @@ int64_t TensorBytes(const TensorSpec& tensor) {
 std::vector<int64_t> PlaceTensors(const std::vector<TensorSpec>& tensors, int64_t alignment) {
   std::set<std::string_view> names;
   std::vector<int64_t> offsets = {0};
+  offsets.reserve(tensors.size() + 1);
   for (const TensorSpec& t : tensors) {
     if (!names.insert(t.name).second) Fail("tensor \"{}\" is declared twice", t.name);
     const auto end = CheckedAdd(offsets.back(), TensorBytes(t));

@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "kinetok/base/error.h"
+#include "kinetok/io/gguf_types.h"
 #include "kinetok/model/gguf_model.h"
 #include "kinetok/model/presets.h"
 
@@ -328,10 +329,12 @@ GgufFields GgufConfigFields(const ModelConfig& c, DType dtype, std::string_view 
   if (c.eos_token_ids.size() > 1) out.emplace_back(kEosIdsKey, c.eos_token_ids);
 
   // What these fields do not say would be lost: they are read back and compared with the whole configuration.
+  const std::vector<PublishedTensor> tensors = GgufTensors(c, ParameterList(c));
   std::vector<TensorSpec> specs;
-  for (const PublishedTensor& t : GgufTensors(c, ParameterList(c))) specs.push_back({t.name, dtype, t.shape});
+  specs.reserve(tensors.size());
+  for (const PublishedTensor& t : tensors) specs.push_back({t.name, dtype, t.shape});
   const std::string header = GgufHeaderBytes(specs, out);
-  const uint64_t size = header.size() + static_cast<uint64_t>(PlaceTensors(specs, 1 << 5).back());
+  const uint64_t size = header.size() + static_cast<uint64_t>(PlaceTensors(specs, kGgufAlignment).back());
   const GgufHeader parsed = ParseGgufHeader(std::as_bytes(std::span(header.data(), header.size())), size, source);
   if (ReadGgufConfig(parsed.metadata, parsed.tensors) != WithoutTraining(c)) {
     Fail("{}: this model has options that a GGUF file of architecture \"{}\" cannot hold", source, c.model_type);

@@ -110,9 +110,8 @@ TEST_F(GgufModelTest, NamesTheFieldThatIsMissingWrongOrUnsupported) {
   const std::tuple<const char*, std::function<void(Contents&)>, const char*> cases[] = {
       {"tiny", drop("general.architecture"), ": required field \"general.architecture\" is missing"},
       {"tiny", set("general.architecture", std::string("gpt3")),
-       ": field \"general.architecture\" is \"gpt3\", which is not supported (did you mean \"gpt2\"?); expected gpt2 "
-       "or "
-       "llama"},
+       ": field \"general.architecture\" is \"gpt3\", which is not supported (did you mean \"gpt2\"?); expected "
+       "gpt2, llama or bert"},
       {"tiny", set("general.type", std::string("adapter")),
        ": field \"general.type\" is \"adapter\", expected \"model\""},
       {"tiny", set("split.count", uint32_t{3}), ": is one of 3 parts (field \"split.count\")"},

@@ -145,6 +145,7 @@ void AddTokens(GgufFields& out, Tokens tokens, const SpecialIds& ids, const Mode
     tokens.types.push_back(PieceType::kUnused);
   }
   std::vector<int32_t> types;
+  types.reserve(tokens.types.size());
   for (const PieceType type : tokens.types) types.push_back(static_cast<int32_t>(type));
   out.emplace_back(Key("tokens"), std::move(tokens.pieces));
   out.emplace_back(Key("token_type"), std::move(types));
@@ -165,6 +166,7 @@ GgufFields SentencePieceFields(SentencePieceVocabulary v, const ModelConfig& con
   GgufFields out = {{Key("model"), std::string("llama")}, {Key("pre"), std::string("default")}};
   Tokens tokens;
   std::vector<float> scores;
+  scores.reserve(v.pieces.size());
   for (SentencePiece& piece : v.pieces) {
     tokens.pieces.push_back(std::move(piece.text));
     tokens.types.push_back(piece.type);
@@ -190,6 +192,7 @@ GgufFields ByteLevelFields(ByteLevelVocabulary v, const ModelConfig& config) {
   tokens.pieces = std::move(v.pieces);
   AddTokens(out, std::move(tokens), v.ids, config);
   std::vector<std::string> merges;
+  merges.reserve(v.merges.size());
   for (const auto& [left, right] : v.merges) merges.push_back(left + " " + right);
   out.emplace_back(Key("merges"), std::move(merges));
   out.emplace_back(Key("add_bos_token"), v.add_bos);

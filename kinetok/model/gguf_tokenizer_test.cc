@@ -35,9 +35,9 @@ std::shared_ptr<const Tokenizer> Pieces() {
 }
 
 std::shared_ptr<const Tokenizer> Words() {
-  return MakeWordPieceTokenizer(
-      {.pieces = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ab", "##c", "오늘", "x", "a", "##b", "##bc"}},
-      "words");
+  WordPieceVocabulary v;
+  v.pieces = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ab", "##c", "오늘", "x", "a", "##b", "##bc"};
+  return MakeWordPieceTokenizer(v, "words");
 }
 
 std::shared_ptr<const Tokenizer> Bytes() {
