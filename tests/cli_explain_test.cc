@@ -49,7 +49,8 @@ TEST_F(CliExplainTest, EveryCommandHasHelpWithAnExample) {
     EXPECT_EQ(r.status, 0) << command;
     EXPECT_THAT(r.out, HasSubstr("Example:\n  kinetok ")) << command;
   }
-  ExpectError("explain maks", 2, "did you mean \"mask\"?");
+  ExpectError("explain atention", 2, "did you mean \"attention\"?");
+  EXPECT_EQ(Run("explain").status, 2);
 }
 
 TEST_F(CliExplainTest, MasksAreThoseOfTheNotes) {
@@ -218,7 +219,7 @@ TEST_F(CliExplainTest, StepsFollowTheLoop) {
   const Json sampled = RunJson("generate --model model --prompt abc --max-new-tokens 6 --seed 5 --json");
   for (size_t i = 0; i < 6; ++i) EXPECT_EQ(drawn["steps"][i]["choice"]["id"], sampled["tokens"][i]);
   EXPECT_THAT(Run("explain steps --model model --prompt abc -n 1").out, HasSubstr("the same bits: yes"));
-  ExpectError("explain steps --model model --prompt abc -n 0", 2, "-n");
+  ExpectError("explain steps --model model --prompt abc -n 0", 2, "--steps");
   ExpectError("explain steps --model model --prompt abc --top-p 0", 2, "--top-p is 0");
 }
 
