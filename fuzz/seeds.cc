@@ -198,8 +198,8 @@ void WriteGpt1Seeds(const fs::path& dir) {
   const std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", values(8, 'v');
   const auto length = static_cast<char>(header.size());
   kinetok::WriteFileAtomically(dir / "npy1", std::string("\x93NUMPY\x01\x00", 8) + length + '\0' + header + values);
-  kinetok::WriteFileAtomically(
-      dir / "npy2", std::string("\x93NUMPY\x02\x00", 8) + length + std::string(3, '\0') + header + values);
+  kinetok::WriteFileAtomically(dir / "npy2",
+                               std::string("\x93NUMPY\x02\x00", 8) + length + std::string(3, '\0') + header + values);
   kinetok::WriteFileAtomically(dir / "shapes",
                                "[[7,64],[5,64],[1,64,192],[192],[1,64,64],[64],[64],[64],[1,64,256],[256],[1,256,64],"
                                "[64],[64],[64]]");

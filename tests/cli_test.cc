@@ -243,7 +243,7 @@ TEST_F(CliTest, DamagedModelsAreOneLine) {
 
 TEST_F(CliTest, TokenizeGivesIdsPiecesAndText) {
   const Json json = RunJson("tokenize --model model --text 'ab 오늘' --json");
-  EXPECT_THAT(Keys(json), ::testing::UnorderedElementsAre("tokens", "pieces"));
+  EXPECT_THAT(Keys(json), ::testing::UnorderedElementsAre("tokens", "pieces", "timings"));
   EXPECT_EQ(json["pieces"].dump(), R"(["a","b"," ","오","늘"])");
   const std::string ids = Run("tokenize --model model --text 'ab 오늘'").out;
   EXPECT_EQ(Run("tokenize --tokenizer model/tokenizer.json --decode --text '" + ids + "'").out, "ab 오늘");
@@ -257,6 +257,17 @@ TEST_F(CliTest, TokenizeGivesIdsPiecesAndText) {
   ExpectError("tokenize --model model <latin1.txt", 1, "byte 2");
   ExpectError("tokenize --text a", 2, "--model");
   ExpectError("tokenize --tokenizer nowhere.json --text a", 1, "nowhere.json");
+}
+
+TEST_F(CliTest, TokenizeReadsBertsVocabulary) {
+  WriteFileAtomically(dir_ / "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ncafe\n##s\n!\n");
+  const Json json = RunJson("tokenize --tokenizer vocab.txt --text 'Cafés![MASK]' --special --json");
+  EXPECT_EQ(json["tokens"].dump(), "[2,5,6,7,4,3]");
+  EXPECT_EQ(json["pieces"].dump(), R"(["[CLS]","cafe","##s","!","[MASK]","[SEP]"])");
+  EXPECT_EQ(Run("tokenize --tokenizer vocab.txt --decode --text '5 6 7'").out, "cafes!");
+  EXPECT_EQ(Run("tokenize --tokenizer vocab.txt --no-parse-special --text '[MASK]'").out, "1 1 1\n");
+  WriteFileAtomically(dir_ / "broken.model", "\x0A\x7F");
+  ExpectError("tokenize --tokenizer broken.model --text a", 1, "broken.model at byte 0: field 1 is 127 bytes long");
 }
 
 TEST_F(CliTest, TokenizerTrainWritesAFileThatTokenizeReads) {
