@@ -30,8 +30,8 @@
 #include "kinetok/text/tokenizer_trainer.h"
 
 // Generate and GenerateBatch: prompts in, text or ids out, by sampling, beams or best-of. Engine: the loop under them,
-// one step at a time. Distribute: what a token is drawn from. ScoreContinuations and ComputePerplexity: how likely given
-// texts are. FillMask and EmbedTexts: what encoders are for.
+// one step at a time. Distribute: what a token is drawn from. ScoreContinuations and ComputePerplexity: how likely
+// given texts are. FillMask and EmbedTexts: what encoders are for.
 #include "kinetok/decode/encoder.h"
 #include "kinetok/decode/engine.h"
 #include "kinetok/decode/generate.h"
