@@ -89,7 +89,7 @@ std::pair<std::vector<std::string>, std::vector<double>> ParseProbabilities(cons
     probabilities.push_back(p);
   }
   const double sum = std::accumulate(probabilities.begin(), probabilities.end(), 0.0);
-  if (std::abs(sum - 1) > 1e-6) throw UsageError(fmt::format("--probs: the probabilities sum to {}, expected 1", sum));
+  if (std::abs(sum - 1) > 1e-6) throw UsageError(fmt::format("--probs: the probabilities sum to {:.9g}, expected 1", sum));
   return {names, probabilities};
 }
 
@@ -141,7 +141,6 @@ OrderedJson NextToken::ToJson(const Distribution& distribution) const {
 void AddExplain(CLI::App& app, Common& common) {
   CLI::App* group = app.add_subcommand("explain", "Show how attention, decoding and training work");
   group->footer("Example:\n  kinetok explain mask \"A B C D\"");
-  group->require_subcommand(1);
   AddExplainMask(*group, common);
   AddExplainDecoding(*group, common);
   AddExplainTemperature(*group, common);

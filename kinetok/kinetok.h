@@ -30,13 +30,18 @@
 #include "kinetok/text/tokenizer_trainer.h"
 
 // Generate and GenerateBatch: prompts in, text or ids out, by sampling, beams or best-of. Engine: the loop under them,
-// one step at a time. Distribute: what a token is drawn from.
+// one step at a time. Distribute: what a token is drawn from. ScoreContinuations and ComputePerplexity: how likely given
+// texts are. FillMask and EmbedTexts: what encoders are for.
+#include "kinetok/decode/encoder.h"
 #include "kinetok/decode/engine.h"
 #include "kinetok/decode/generate.h"
 #include "kinetok/decode/logits.h"
+#include "kinetok/decode/score.h"
 
 // Trainer: checkpoints, resuming, evaluation. TokeniseFiles and SplitTokens make its data.
+// ReadTask and RunTask: multiple-choice and next-word tasks.
 #include "kinetok/train/dataset.h"
 #include "kinetok/train/run_directory.h"
+#include "kinetok/train/task.h"
 #include "kinetok/train/train_config.h"
 #include "kinetok/train/trainer.h"

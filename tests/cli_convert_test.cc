@@ -53,7 +53,7 @@ TEST_F(CliConvertTest, InspectExplainsAGgufFile) {
   EXPECT_EQ(json["tensors"][0].dump(), R"({"dtype":"F16","name":"token_embd.weight","shape":[512,64]})");
   EXPECT_EQ(json["metadata"]["gpt2.block_count"], 2);
   EXPECT_THAT(Run("inspect g.gguf").out,
-              AllOf(HasSubstr("metadata      gpt2.context_length = 128"), HasSubstr("blk.1.attn_qkv.weight  F16")));
+              AllOf(HasSubstr("metadata      gpt2.context_length = 128"), HasSubstr("blk.1.attn_qkv.weight     F16")));
 
   // A file that cannot be run is listed all the same, with the reason.
   using B = GgufBytes;

@@ -49,7 +49,8 @@ TEST_F(CliExplainTest, EveryCommandHasHelpWithAnExample) {
     EXPECT_EQ(r.status, 0) << command;
     EXPECT_THAT(r.out, HasSubstr("Example:\n  kinetok ")) << command;
   }
-  ExpectError("explain maks", 2, "did you mean \"mask\"?");
+  ExpectError("explain atention", 2, "did you mean \"attention\"?");
+  EXPECT_EQ(Run("explain").status, 2);
 }
 
 TEST_F(CliExplainTest, MasksAreThoseOfTheNotes) {
@@ -218,7 +219,7 @@ TEST_F(CliExplainTest, StepsFollowTheLoop) {
   const Json sampled = RunJson("generate --model model --prompt abc --max-new-tokens 6 --seed 5 --json");
   for (size_t i = 0; i < 6; ++i) EXPECT_EQ(drawn["steps"][i]["choice"]["id"], sampled["tokens"][i]);
   EXPECT_THAT(Run("explain steps --model model --prompt abc -n 1").out, HasSubstr("the same bits: yes"));
-  ExpectError("explain steps --model model --prompt abc -n 0", 2, "-n");
+  ExpectError("explain steps --model model --prompt abc -n 0", 2, "--steps");
   ExpectError("explain steps --model model --prompt abc --top-p 0", 2, "--top-p is 0");
 }
 
@@ -267,8 +268,8 @@ TEST_F(CliExplainTest, PerplexityStatesItsStride) {
 TEST_F(CliExplainTest, EvalScoresTasksWithIntervals) {
   std::string lines;
   for (int i = 0; i < 8; ++i) {
-    lines += R"({"prompt": "ab )" + std::string(1, static_cast<char>('a' + i)) +
-             R"(", "choices": ["c", "gh"], "answer": )" + std::to_string(i % 2) + "}\n";
+    lines += fmt::format("{{\"prompt\": \"ab {}\", \"choices\": [\"c\", \"gh\"], \"answer\": {}}}\n",
+                         static_cast<char>('a' + i), i % 2);
   }
   WriteFileAtomically(dir_ / "task.jsonl", lines);
   const Json json = RunJson("eval --model model --task task.jsonl --shots 2 --seed 1 --separator ' ' --json");

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kinetok/base/error.h"
@@ -54,10 +55,21 @@ TEST_F(TraceTest, TheCacheSavesAllButTheNewPositionAndChangesNoBit) {
 
 TEST_F(TraceTest, StepsEndWithTheContextAndTheEndOfTheText) {
   EXPECT_EQ(TraceGeneration(context_, *model_, prompt_, {.greedy = true}, 100, 1).size(), 15u);
-  const int32_t second = TraceGeneration(context_, *model_, prompt_, {.greedy = true}, 2, 1)[1].choice.token;
-  config_.eos_token_ids = {second};
+  // The first token drawn that none before it equals ends the text.
+  const SamplerOptions drawn{.temperature = 1, .seed = 2};
+  std::vector<int32_t> tokens;
+  for (const TracedStep& step : TraceGeneration(context_, *model_, prompt_, drawn, 100, 1)) {
+    tokens.push_back(step.choice.token);
+  }
+  size_t end = 1;
+  while (std::find(tokens.begin(), tokens.begin() + static_cast<long>(end), tokens[end]) !=
+         tokens.begin() + static_cast<long>(end)) {
+    ++end;
+  }
+  ASSERT_LT(end, tokens.size() - 1);
+  config_.eos_token_ids = {tokens[end]};
   model_ = Model::FromParameters(context_, config_, DrawParameters(ParameterList(config_), 5), DType::kF32, nullptr);
-  EXPECT_EQ(TraceGeneration(context_, *model_, prompt_, {.greedy = true}, 100, 1).size(), 2u);
+  EXPECT_EQ(TraceGeneration(context_, *model_, prompt_, drawn, 100, 1).size(), end + 1);
 }
 
 TEST_F(TraceTest, TeacherForcingGivesEveryTargetItsProbability) {

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 // Without a trailing separator, through links: the name beside which another one is free to take.
 fs::path Resolved(const fs::path& path) {
   std::error_code error;
-  const fs::path whole = fs::weakly_canonical(fs::absolute(path, error), error);
+  fs::path whole = fs::weakly_canonical(fs::absolute(path, error), error);
   if (error || whole.filename().empty()) Fail("{}: is no name for a directory", path.string());
   return whole;
 }

@@ -106,7 +106,7 @@ TEST_F(PictureTest, AnSvgHoldsTheSamePicture) {
   const std::string svg = ReadFile(folder() / "p.svg");
   EXPECT_THAT(svg, StartsWith("<?xml"));
   EXPECT_THAT(svg, HasSubstr("</svg>"));
-  EXPECT_THAT(svg, HasSubstr("26.6"));  // kDark: 26.7% of green
+  EXPECT_THAT(svg, HasSubstr("26.7%"));  // kDark's green
 }
 
 TEST_F(PictureTest, WhatCannotBeDrawnIsAnError) {

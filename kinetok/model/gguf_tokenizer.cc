@@ -193,7 +193,7 @@ GgufFields ByteLevelFields(ByteLevelVocabulary v, const ModelConfig& config) {
   AddTokens(out, std::move(tokens), v.ids, config);
   std::vector<std::string> merges;
   merges.reserve(v.merges.size());
-  for (const auto& [left, right] : v.merges) merges.push_back(left + " " + right);
+  for (const auto& [left, right] : v.merges) merges.push_back(fmt::format("{} {}", left, right));
   out.emplace_back(Key("merges"), std::move(merges));
   out.emplace_back(Key("add_bos_token"), v.add_bos);
   out.emplace_back(Key("add_eos_token"), v.add_eos);
@@ -215,7 +215,11 @@ GgufFields WordPieceFields(WordPieceVocabulary v, const ModelConfig& config, std
   for (size_t i = 0; i < v.pieces.size(); ++i) {
     std::string& piece = v.pieces[i];
     if (tokens.types[i] == PieceType::kControl) continue;
-    piece = piece.starts_with("##") ? piece.substr(2) : std::string(kSpace) + piece;
+    if (piece.starts_with("##")) {
+      piece.erase(0, 2);
+    } else {
+      piece.insert(0, kSpace);
+    }
   }
   tokens.pieces = std::move(v.pieces);
   AddTokens(out, std::move(tokens), v.ids, config);

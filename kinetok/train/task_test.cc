@@ -93,7 +93,7 @@ Task NumberedTask(int groups) {
   Task task{.format = "completion", .examples = {}};
   for (int i = 0; i < 12; ++i) {
     task.examples.push_back({.prompt = std::string(1, static_cast<char>('a' + i)),
-                             .continuations = {"=" + std::to_string(i)},
+                             .continuations = {fmt::format("={}", i)},
                              .answer = 0,
                              .group = std::to_string(i % groups)});
   }
@@ -108,7 +108,7 @@ TEST(Task, ShotsAreOtherExamplesOfTheGroupWithoutRepetition) {
     const std::string prompt = PromptWithShots(task, 0, task, options);
     prompts.insert(prompt);
     for (int i = 2; i < 12; i += 2) {  // all five others of its group
-      EXPECT_THAT(prompt, HasSubstr(task.examples[static_cast<size_t>(i)].prompt + "=" + std::to_string(i) + ";"));
+      EXPECT_THAT(prompt, HasSubstr(fmt::format("{}={};", task.examples[static_cast<size_t>(i)].prompt, i)));
     }
     EXPECT_TRUE(prompt.ends_with(";a")) << prompt;
     EXPECT_EQ(PromptWithShots(task, 0, task, options), prompt);
