@@ -33,6 +33,7 @@ bool HasPlainAddedTokens(const TokenizerParts& parts) {
 // The piece of every id up to the largest; an id without one has a name that no text becomes.
 std::vector<std::string> PiecesOf(const Tokenizer& tokenizer) {
   std::vector<std::string> pieces;
+  pieces.reserve(static_cast<size_t>(tokenizer.vocab_size()));
   for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
     pieces.push_back(tokenizer.Has(id) ? std::string(tokenizer.Piece(id)) : fmt::format("[unused{}]", id));
   }

@@ -128,6 +128,7 @@ void ReadAddedTokens(const JsonObject& root, TokenizerParts& parts) {
   if (!root.Has("added_tokens")) return;
   const Json& list = root.Array("added_tokens");
   std::vector<AddedToken> tokens;
+  tokens.reserve(list.size());
   for (const Json& entry : list) {
     tokens.push_back(ReadAddedToken({entry, fmt::format("{}: added_tokens: entry {}", root.source(), tokens.size())}));
   }

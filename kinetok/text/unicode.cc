@@ -50,9 +50,9 @@ bool IsSyllable(char32_t c) {
 
 void Decompose(char32_t c, std::u32string& out) {
   const char32_t index = c - kSyllables;
-  out += kLeading + index / (kVowelCount * kTrailingCount);
-  out += kVowels + index / kTrailingCount % kVowelCount;
-  if (index % kTrailingCount != 0) out += kTrailing + index % kTrailingCount;
+  out.push_back(kLeading + index / (kVowelCount * kTrailingCount));
+  out.push_back(kVowels + index / kTrailingCount % kVowelCount);
+  if (index % kTrailingCount != 0) out.push_back(kTrailing + index % kTrailingCount);
 }
 
 // 0 when the two do not compose.
