@@ -192,7 +192,7 @@ TEST(TokenizerTest, AnIdOutsideTheVocabularyIsAnError) {
 // Folders as published checkpoints carry them.
 class LoadTest : public testing::Test {
  protected:
-  LoadTest() : directory_(testing::TempDir() + "/kinetok_load_test") {
+  LoadTest() : directory_(testing::TempDir() + "/kinetok_load_" + std::to_string(getpid())) {
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
     // The vocabulary of the small tokenizer, without its special tokens' marks.
