@@ -15,9 +15,9 @@ namespace kinetok {
 class Checkpoint {
  public:
   // A directory with model.safetensors, with model.safetensors.index.json and the shards it lists, or with GPT-1's
-  // params_shapes.json and params_*.npy; or one .safetensors or .gguf file (told by how it begins). Throws Error naming the file for whatever is missing, malformed
-  // or contradictory: a shard or a tensor that the index lists and that is not there, one that it does not list, a path
-  // that leaves the directory.
+  // params_shapes.json and params_*.npy; or one .safetensors or .gguf file (told by how it begins). Throws Error naming
+  // the file for whatever is missing, malformed or contradictory: a shard or a tensor that the index lists and that is
+  // not there, one that it does not list, a path that leaves the directory.
   explicit Checkpoint(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
