@@ -65,7 +65,9 @@ OrderedJson Describe(const ModelFiles& files) {
   if (files.checkpoint().gguf() != nullptr) {
     out["config"] = ModelConfigToJson(files.config(), HuggingFaceDType(files.tensors().found[0]->RequireType()));
   } else {
-    out["config"] = ParseJson(ReadFile(path / "config.json"), (path / "config.json").string());
+    const std::filesystem::path file = path / "config.json";  // GPT-1's first release has none
+    out["config"] = std::filesystem::exists(file) ? OrderedJson(ParseJson(ReadFile(file), file.string()))
+                                                  : ModelConfigToJson(files.config(), "float32");
   }
   out["parameters"] = files.parameters().parameters;
   out["tensors"] = TensorsToJson(files.checkpoint());

@@ -27,13 +27,16 @@ constexpr std::array kTokenizerFiles = {"tokenizer.json",
                                         "vocab.json",
                                         "merges.txt",
                                         "vocab.txt",
-                                        "encoder.json",
-                                        "vocab.bpe",
                                         "chat_template.jinja"};
 
-// Of these, the ones that hold a vocabulary.
-constexpr std::array kVocabularyFiles = {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt",
-                                         "encoder.json"};
+// Of these, the ones that hold a vocabulary; and OpenAI's, which become a tokenizer.json.
+constexpr std::array kVocabularyFiles = {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"};
+constexpr std::array kOpenAiVocabularyFiles = {"encoder.json", "encoder_bpe_40000.json"};
+
+template <class Names>
+bool HoldsOneOf(const fs::path& directory, const Names& names) {
+  return std::ranges::any_of(names, [&](const char* name) { return fs::exists(directory / name); });
+}
 
 bool IsFileOfAModel(const std::string& name) {
   const bool weights = name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".index.json"));
@@ -142,10 +145,10 @@ class Conversion {
 // The tokenizer of the model; null when it has no file for one.
 std::shared_ptr<const Tokenizer> TokenizerOf(const ModelFiles& files) {
   const Checkpoint& checkpoint = files.checkpoint();
-  const bool there = checkpoint.gguf() != nullptr
-                         ? checkpoint.gguf()->metadata().String("tokenizer.ggml.model", "no_vocab") != "no_vocab"
-                         : std::ranges::any_of(kVocabularyFiles,
-                                               [&](const char* name) { return fs::exists(checkpoint.path() / name); });
+  const bool there =
+      checkpoint.gguf() != nullptr
+          ? checkpoint.gguf()->metadata().String("tokenizer.ggml.model", "no_vocab") != "no_vocab"
+          : HoldsOneOf(checkpoint.path(), kVocabularyFiles) || HoldsOneOf(checkpoint.path(), kOpenAiVocabularyFiles);
   if (!there) return nullptr;
   auto tokenizer = files.LoadTokenizer();
   CheckTokenizer(checkpoint.path(), *tokenizer, files.config());
@@ -167,7 +170,8 @@ int64_t WriteGguf(Conversion& conversion, const fs::path& to, const ConvertOptio
 int64_t WriteDirectory(Conversion& conversion, const fs::path& to, const ConvertOptions& options) {
   const ModelFiles& files = conversion.files();
   AtomicDirectory directory(to);
-  if (options.tokenizer && files.checkpoint().gguf() == nullptr) {
+  const bool as_it_is = files.checkpoint().gguf() == nullptr && HoldsOneOf(files.checkpoint().path(), kVocabularyFiles);
+  if (options.tokenizer && as_it_is) {
     for (const char* name : kTokenizerFiles) {
       const fs::path file = files.checkpoint().path() / name;
       if (fs::exists(file)) WriteFileAtomically(directory.path() / name, ReadFile(file));

@@ -12,7 +12,9 @@
 #include "kinetok/model/checkpoint.h"
 #include "kinetok/model/model.h"
 #include "kinetok/model/test_models.h"
+#include "kinetok/text/byte_alphabet.h"
 #include "kinetok/text/tokenizer_trainer.h"
+#include "kinetok/text/utf8.h"
 
 namespace kinetok {
 namespace {
@@ -63,6 +65,13 @@ class ConvertTest : public ::testing::Test {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
     return names;
+  }
+
+  // A byte as GPT-2's vocabulary writes it.
+  static std::string ByteLetter(int byte) {
+    std::string letter;
+    AppendUtf8(ByteCharacter(static_cast<uint8_t>(byte)), letter);
+    return letter;
   }
 
   fs::path dir_;
@@ -266,6 +275,22 @@ TEST_F(ConvertTest, WhatGgufHasNoFormForIsRefusedByName) {
   EXPECT_THAT(ConvertError(from, at("c.gguf")), HasSubstr("its tokenizer has no form in GGUF"));
   EXPECT_EQ(ConvertError(from, at("c.gguf"), {.tokenizer = false}), "no error");
   EXPECT_THAT(Listing(dir_), UnorderedElementsAre("from", "chars", "m.gguf", "c.gguf"));
+}
+
+TEST_F(ConvertTest, AVocabularyUnderOpenAisNamesBecomesATokenizerJson) {
+  const fs::path model = Make("hf", Preset("tiny"), DType::kF32);
+  std::string encoder = "{";
+  for (int byte = 0; byte < 256; ++byte) {
+    encoder += fmt::format("\"{}\": {}, ", byte == '"' ? "\\\"" : byte == '\\' ? "\\\\" : ByteLetter(byte), byte);
+  }
+  WriteFileAtomically(model / "encoder.json", encoder + "\"ab\": 256}");
+  WriteFileAtomically(model / "vocab.bpe", "#version: 0.2\na b\n");
+  const std::vector<int32_t> ids = Tokenizer::Load(model)->Encode("ab abc");
+  EXPECT_THAT(ids, ElementsAre(256, ' ', 256, 'c'));
+  ConvertModel(model, at("new"), {});
+  EXPECT_TRUE(fs::exists(at("new") / "tokenizer.json"));
+  EXPECT_FALSE(fs::exists(at("new") / "vocab.bpe"));
+  EXPECT_EQ(Tokenizer::Load(at("new"))->Encode("ab abc"), ids);
 }
 
 TEST_F(ConvertTest, ReportsHowFarItIs) {
