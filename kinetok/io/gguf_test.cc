@@ -67,13 +67,14 @@ TEST(GgufHeaderTest, GivesNamesTypesShapesAndPlacesInFileOrder) {
 
 TEST(GgufMetadataTest, GivesEveryKindOfValue) {
   std::string texts = B::Text("ab") + B::Text("오늘");
-  const GgufHeader header = Parse(B::File(
+  const std::string file = B::File(  // the metadata points into it
       {B::Field("u8", 0, "\xff"), B::Field("i8", 1, "\xff"), B::Field("i32", 5, B::U32(0xfffffffe)),
        B::Field("u64", 10, B::U64(~uint64_t{0})), B::Field("f32", 6, B::U32(0x3fc00000)),
        B::Field("f64", 12, B::U64(0x4004000000000000)), B::Field("yes", 7, "\x01"), B::Field("text", 8, B::Text("x")),
        B::Array("texts", 8, 2, texts), B::Array("ints", 3, 2, B::Number(0xffff, 2) + B::Number(7, 2)),
        B::Array("floats", 6, 1, B::U32(0x3fc00000)), B::Field("nan", 6, B::U32(0x7fc00000))},
-      {}, 0));
+      {}, 0);
+  const GgufHeader header = Parse(file);
   const GgufMetadata& m = header.metadata;
   EXPECT_EQ(m.Int("u8", 0, 255), 255);
   EXPECT_EQ(m.Int("i8", -1, 255), -1);
