@@ -52,7 +52,7 @@ struct GgufCase {
 
 inline std::vector<GgufCase> GgufCases() {
   using B = GgufBytes;
-  const auto fields = [](std::vector<std::string> list) { return B::File(list, {}, 0); };
+  const auto fields = [](const std::vector<std::string>& list) { return B::File(list, {}, 0); };
   const auto tensor = [](std::string_view bytes, size_t data) { return B::File({}, {std::string(bytes)}, data); };
   const std::string a = B::Tensor("a", {2, 2}, 0, 0), valid = tensor(a, 16);
   const std::string alignment = "general.alignment";
