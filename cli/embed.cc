@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "cli/cli.h"
 #include "kinetok/decode/encoder.h"
@@ -15,16 +15,6 @@ struct Flags {
   std::vector<std::string> texts;
   bool normalize = false;
 };
-
-double Cosine(const std::vector<float>& a, const std::vector<float>& b) {
-  double dot = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    dot += static_cast<double>(a[i]) * b[i];
-    aa += static_cast<double>(a[i]) * a[i];
-    bb += static_cast<double>(b[i]) * b[i];
-  }
-  return aa > 0 && bb > 0 ? dot / std::sqrt(aa * bb) : 0;
-}
 
 EmbedOptions Options(const Flags& flags) {
   EmbedOptions options = EmbedOptions::Load(flags.model);
@@ -47,7 +37,7 @@ int Embed(const Common& common, Flags& flags) {
   OrderedJson similarities = OrderedJson::array();
   for (const auto& a : vectors) {
     similarities.push_back(OrderedJson::array());
-    for (const auto& b : vectors) similarities.back().push_back(Cosine(a, b));
+    for (const auto& b : vectors) similarities.back().push_back(CosineSimilarity(a, b));
   }
   if (common.json) {
     PrintJson({{"dimensions", model->config().hidden_size}, {"embeddings", vectors}, {"cosine", similarities}});

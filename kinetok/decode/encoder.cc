@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
 #include "kinetok/base/json.h"
 #include "kinetok/base/math.h"
+#include "kinetok/decode/log_probability.h"
 #include "kinetok/decode/sequences.h"
 
 namespace kinetok {
@@ -18,26 +18,6 @@ namespace fs = std::filesystem;
 const Tokenizer& RequireTokenizer(const Model& model) {
   if (model.tokenizer() == nullptr) Fail("the model has no tokenizer; texts cannot be read");
   return *model.tokenizer();
-}
-
-std::vector<MaskPrediction> Likeliest(const Tokenizer& tokenizer, const float* logits, int64_t vocab_size,
-                                      int64_t top) {
-  std::vector<int32_t> ids(static_cast<size_t>(vocab_size));
-  std::iota(ids.begin(), ids.end(), 0);
-  const auto end = ids.begin() + std::min(top, vocab_size);
-  std::partial_sort(ids.begin(), end, ids.end(), [logits](int32_t a, int32_t b) {
-    return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
-  });
-  const double greatest = logits[ids.front()];
-  if (!std::isfinite(greatest)) Fail("the model's greatest logit is {}: its weights are damaged", greatest);
-  double sum = 0;
-  for (int64_t i = 0; i < vocab_size; ++i) sum += Exp(logits[i] - greatest);
-  std::vector<MaskPrediction> out;
-  for (auto it = ids.begin(); it != end; ++it) {
-    out.push_back(
-        {*it, tokenizer.Has(*it) ? std::string(tokenizer.Piece(*it)) : "", Exp(logits[*it] - greatest) / sum});
-  }
-  return out;
 }
 
 // A text's tokens with what the model expects around them, cut to max_tokens.
@@ -110,7 +90,11 @@ std::vector<FilledMask> FillMask(Context& context, const Model& model, std::stri
   Workspace workspace;
   const Rows<const float> logits = model.Forward(context, rows, cache, workspace);
   for (size_t i = 0; i < out.size(); ++i) {
-    out[i].predictions = Likeliest(tokenizer, logits[static_cast<int64_t>(i)], logits.width, top);
+    const Span<const float> row(logits[static_cast<int64_t>(i)], static_cast<size_t>(logits.width));
+    for (const TokenLogprob& t : TopLogProbabilities(row, top)) {
+      const std::string piece = tokenizer.Has(t.token) ? std::string(tokenizer.Piece(t.token)) : "";
+      out[i].predictions.push_back({t.token, piece, Exp(t.logprob)});
+    }
   }
   return out;
 }
@@ -169,6 +153,17 @@ std::vector<std::vector<float>> EmbedTexts(Context& context, const Model& model,
     }
   }
   return out;
+}
+
+double CosineSimilarity(std::span<const float> a, std::span<const float> b) {
+  KINETOK_CHECK(a.size() == b.size());
+  double dot = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    dot += static_cast<double>(a[i]) * b[i];
+    aa += static_cast<double>(a[i]) * a[i];
+    bb += static_cast<double>(b[i]) * b[i];
+  }
+  return aa > 0 && bb > 0 ? dot / std::sqrt(aa * bb) : 0;
 }
 
 }  // namespace kinetok

@@ -50,4 +50,7 @@ struct EmbedOptions {
 std::vector<std::vector<float>> EmbedTexts(Context& context, const Model& model, std::span<const std::string> texts,
                                            const EmbedOptions& options = {});
 
+// The cosine of the angle between two vectors of one length, -1 to 1; 0 when one is all zeros.
+double CosineSimilarity(std::span<const float> a, std::span<const float> b);
+
 }  // namespace kinetok

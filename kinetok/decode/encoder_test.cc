@@ -105,6 +105,14 @@ TEST_F(EncoderTest, AVectorIsTheMeanOfTheLastLayerAndDependsOnItsTextAlone) {
   }
 }
 
+TEST_F(EncoderTest, TheCosineOfVectorsComparesTheirDirections) {
+  const std::vector<float> a = {3, 4}, b = {4, 3}, opposite = {-6, -8}, zero = {0, 0};
+  EXPECT_DOUBLE_EQ(CosineSimilarity(a, a), 1);
+  EXPECT_DOUBLE_EQ(CosineSimilarity(a, b), 0.96);
+  EXPECT_DOUBLE_EQ(CosineSimilarity(a, opposite), -1);
+  EXPECT_EQ(CosineSimilarity(a, zero), 0);
+}
+
 TEST_F(EncoderTest, ATextThatIsTooLongIsCutOnlyWhenTheModelSaysSo) {
   const auto model = Make();
   const std::vector<std::string> texts = {"the cat sees a dog.", "the cat"};
