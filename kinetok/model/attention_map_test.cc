@@ -16,15 +16,9 @@ namespace {
 
 constexpr int64_t kTokens = 75;  // crosses a block of keys
 
-std::vector<NamedConfig> Configs() {
-  std::vector<NamedConfig> all = TestConfigs();
-  all.push_back(TestEncoder());
-  return all;
-}
-
 class AttentionMapTest : public ::testing::TestWithParam<int> {
  protected:
-  AttentionMapTest() : config_(Configs()[GetParam()].config), tokens_(DrawTokens(kTokens, config_.vocab_size, 4)) {
+  AttentionMapTest() : config_(AllTestConfigs()[GetParam()].config), tokens_(DrawTokens(kTokens, config_.vocab_size, 4)) {
     const ParameterList list(config_);
     model_ = Model::FromParameters(context_, config_, DrawParameters(list, 5), DType::kF32, nullptr);
   }
@@ -103,8 +97,8 @@ TEST_P(AttentionMapTest, WeightedValuesAreTheModelsOutput) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Configs, AttentionMapTest, ::testing::Range(0, static_cast<int>(Configs().size())),
-                         [](const auto& test) { return Configs()[test.param].name; });
+INSTANTIATE_TEST_SUITE_P(Configs, AttentionMapTest, ::testing::Range(0, static_cast<int>(AllTestConfigs().size())),
+                         [](const auto& test) { return AllTestConfigs()[test.param].name; });
 
 TEST(AttentionMap, ALayerThatDoesNotExistIsNamed) {
   Context context(1, BestIsa());

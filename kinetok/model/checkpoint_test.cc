@@ -57,9 +57,7 @@ class CheckpointTest : public ::testing::Test {
 };
 
 TEST_F(CheckpointTest, WhatIsSavedIsWhatIsLoaded) {
-  std::vector<NamedConfig> all = TestConfigs();
-  all.push_back(TestEncoder());
-  for (const NamedConfig& named : all) {
+  for (const NamedConfig& named : AllTestConfigs()) {
     const ParameterList list(named.config);
     const std::vector<float> flat = DrawParameters(list, 2);
     SaveCheckpoint(dir_, named.config, flat, nullptr, DType::kF32);

@@ -33,9 +33,7 @@ TEST(ModelConfigTest, ReadsGpt2WithItsDefaults) {
 }
 
 TEST(ModelConfigTest, SurvivesAWriteAndARead) {
-  std::vector<NamedConfig> all = TestConfigs();
-  all.push_back(TestEncoder());
-  for (const NamedConfig& named : all) {
+  for (const NamedConfig& named : AllTestConfigs()) {
     ModelConfig config = named.config;
     for (const double p : {0.0, 0.25}) {
       config.embd_pdrop = config.attn_pdrop = config.resid_pdrop = p;
@@ -151,9 +149,7 @@ TEST(PresetTest, SuggestsTheNearestName) {
 }
 
 TEST(ParameterTest, EveryRowIsPublishedExactlyOnce) {
-  std::vector<NamedConfig> all = TestConfigs();
-  all.push_back(TestEncoder());
-  for (const NamedConfig& named : all) {
+  for (const NamedConfig& named : AllTestConfigs()) {
     const ParameterList list(named.config);
     std::vector<int64_t> covered(list.all.size());
     for (const PublishedTensor& t : PublishedTensors(named.config, list)) {

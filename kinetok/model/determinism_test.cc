@@ -52,16 +52,9 @@ std::vector<Logits> RunPrompts(Context& context, const Model& model, const std::
   return ::testing::AssertionSuccess();
 }
 
-// The models that continue texts, and the encoder, which reads each whole.
-std::vector<NamedConfig> AllConfigs() {
-  std::vector<NamedConfig> all = TestConfigs();
-  all.push_back(TestEncoder());
-  return all;
-}
-
 class DeterminismTest : public ::testing::TestWithParam<int> {
  protected:
-  DeterminismTest() : named_(AllConfigs()[GetParam()]), list_(named_.config), flat_(DrawParameters(list_, 5)) {}
+  DeterminismTest() : named_(AllTestConfigs()[GetParam()]), list_(named_.config), flat_(DrawParameters(list_, 5)) {}
   std::shared_ptr<const Model> Make(Context& c, DType dtype = DType::kF32) {
     return Model::FromParameters(c, named_.config, flat_, dtype, nullptr);
   }
@@ -206,9 +199,9 @@ TEST(EncoderTest, RefusesATextInPieces) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Configs, DeterminismTest, ::testing::Range(0, 7),
-                         [](const auto& param) { return AllConfigs()[param.param].name; });
+                         [](const auto& param) { return AllTestConfigs()[param.param].name; });
 INSTANTIATE_TEST_SUITE_P(Configs, CausalDeterminismTest, ::testing::Range(0, 6),
-                         [](const auto& param) { return AllConfigs()[param.param].name; });
+                         [](const auto& param) { return AllTestConfigs()[param.param].name; });
 
 }  // namespace
 }  // namespace kinetok

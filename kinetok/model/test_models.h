@@ -19,6 +19,17 @@ struct NamedConfig {
   ModelConfig config;
 };
 
+// A model of another kind with the sizes of `sizes`.
+inline ModelConfig ShapedLike(const ModelConfig& sizes, ModelConfig c) {
+  c.hidden_size = sizes.hidden_size;
+  c.num_attention_heads = c.num_key_value_heads = sizes.num_attention_heads;
+  c.head_dim = sizes.head_dim;
+  c.intermediate_size = sizes.intermediate_size;
+  c.vocab_size = sizes.vocab_size;
+  c.max_position_embeddings = sizes.max_position_embeddings;
+  return c;
+}
+
 // Wide enough that matrix products are split between threads and cross their blocks.
 inline std::vector<NamedConfig> TestConfigs() {
   ModelConfig gpt2 = Preset("tiny");
@@ -32,18 +43,9 @@ inline std::vector<NamedConfig> TestConfigs() {
   plain.norm_bias = plain.attention_bias = plain.attention_out_bias = plain.mlp_bias = false;
   plain.activation = Activation::kGeluErf;
   plain.tie_word_embeddings = false;
-  const auto shaped = [&gpt2](ModelConfig c) {
-    c.hidden_size = gpt2.hidden_size;
-    c.num_attention_heads = c.num_key_value_heads = gpt2.num_attention_heads;
-    c.head_dim = gpt2.head_dim;
-    c.intermediate_size = gpt2.intermediate_size;
-    c.vocab_size = gpt2.vocab_size;
-    c.max_position_embeddings = gpt2.max_position_embeddings;
-    return c;
-  };
-  ModelConfig gpt1 = shaped(Preset("tiny-gpt1"));
+  ModelConfig gpt1 = ShapedLike(gpt2, Preset("tiny-gpt1"));
   gpt1.intermediate_size = 4 * gpt1.hidden_size;  // the format knows no other
-  ModelConfig gpt_neo = shaped(Preset("tiny-gpt-neo"));
+  ModelConfig gpt_neo = ShapedLike(gpt2, Preset("tiny-gpt-neo"));
   gpt_neo.masks = {Mask::Causal(), Mask::Banded(7)};
   ModelConfig llama = Preset("tiny-llama");
   llama.hidden_size = 96;
@@ -69,15 +71,14 @@ inline std::vector<NamedConfig> TestConfigs() {
 
 // An encoder of the same sizes: every position sees every other.
 inline NamedConfig TestEncoder() {
-  ModelConfig bert = Preset("tiny-bert");
-  const ModelConfig gpt2 = TestConfigs()[0].config;
-  bert.hidden_size = gpt2.hidden_size;
-  bert.num_attention_heads = bert.num_key_value_heads = gpt2.num_attention_heads;
-  bert.head_dim = gpt2.head_dim;
-  bert.intermediate_size = gpt2.intermediate_size;
-  bert.vocab_size = gpt2.vocab_size;
-  bert.max_position_embeddings = gpt2.max_position_embeddings;
-  return {"bert", bert};
+  return {"bert", ShapedLike(TestConfigs()[0].config, Preset("tiny-bert"))};
+}
+
+// The models that continue texts, and the encoder, which reads each whole.
+inline std::vector<NamedConfig> AllTestConfigs() {
+  std::vector<NamedConfig> all = TestConfigs();
+  all.push_back(TestEncoder());
+  return all;
 }
 
 // Wide enough that with 257 rows every kernel of a training pass has work for several threads. What takes the most:
