@@ -12,17 +12,12 @@ import json
 import pathlib
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 
-kinetok, model, data = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+from measure_writer import data, model, repeated, run  # which reads the same command line
+
 SPEAKERS = ["ROMEO:", "JULIET:", "First Citizen:", "KING RICHARD III:", "MENENIUS:", "DUKE VINCENTIO:", "GLOUCESTER:",
             "PETRUCHIO:"]
-
-
-def run(*args):
-    return subprocess.run([kinetok, *args], text=True, capture_output=True, check=True).stdout
 
 
 def generate(*flags):
@@ -31,16 +26,6 @@ def generate(*flags):
         f.flush()
         lines = run("generate", "--model", model, "--batch-file", f.name, "--max-new-tokens", "200", *flags)
     return [json.loads(line) for line in lines.splitlines()]
-
-
-def repeated(results):
-    """The share of 4-grams of ids that stood earlier in the same text."""
-    again = total = 0
-    for r in results:
-        grams = [tuple(r["tokens"][i : i + 4]) for i in range(len(r["tokens"]) - 3)]
-        total += len(grams)
-        again += len(grams) - len(set(grams))
-    return again / max(1, total)
 
 
 def words(text):

@@ -41,6 +41,15 @@ Pattern ReadPattern(const JsonObject& object) {
   return pattern;
 }
 
+std::string ReadTextPattern(const JsonObject& object) {
+  const Pattern pattern = ReadPattern(object);
+  if (!pattern.regex.empty()) {
+    Fail("{}: field \"pattern\" is the regular expression \"{}\"; only a \"String\" is supported", object.source(),
+         pattern.regex);
+  }
+  return pattern.text;
+}
+
 std::string ReadCharacter(const JsonObject& object, std::string_view key) {
   const std::string text = object.String(key);
   size_t end = 0;

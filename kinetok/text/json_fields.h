@@ -25,6 +25,8 @@ struct Pattern {
   std::string text, regex;
 };
 Pattern ReadPattern(const JsonObject& object);
+// The same where a "String" alone is supported.
+std::string ReadTextPattern(const JsonObject& object);
 
 // A field that holds one character, as UTF-8.
 std::string ReadCharacter(const JsonObject& object, std::string_view key);

@@ -93,12 +93,7 @@ void Normalizer::Read(const JsonObject& object) {
     steps_.emplace_back(Prepend{object.String("prepend")});
   } else if (type == "Replace") {
     AllowFields(object, {"type", "pattern", "content"});
-    const Pattern pattern = ReadPattern(object);
-    if (!pattern.regex.empty()) {
-      Fail("{}: field \"pattern\" is the regular expression \"{}\"; only a \"String\" is supported", object.source(),
-           pattern.regex);
-    }
-    steps_.emplace_back(Replace{pattern.text, object.String("content")});
+    steps_.emplace_back(Replace{ReadTextPattern(object), object.String("content")});
   } else if (type == "Strip") {
     AllowFields(object, {"type", "strip_left", "strip_right"});
     steps_.emplace_back(Strip{object.Bool("strip_left"), object.Bool("strip_right")});

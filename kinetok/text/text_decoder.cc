@@ -75,12 +75,7 @@ void TextDecoder::Read(const JsonObject& object) {
     steps_.push_back({.kind = Kind::kSpaces, .text = ReadCharacter(object, "replacement"), .flag = scheme != "never"});
   } else if (type == "Replace") {
     AllowFields(object, {"type", "pattern", "content"});
-    const Pattern pattern = ReadPattern(object);
-    if (!pattern.regex.empty()) {
-      Fail("{}: field \"pattern\" is the regular expression \"{}\"; only a \"String\" is supported", object.source(),
-           pattern.regex);
-    }
-    steps_.push_back({.kind = Kind::kReplace, .text = pattern.text, .content = object.String("content")});
+    steps_.push_back({.kind = Kind::kReplace, .text = ReadTextPattern(object), .content = object.String("content")});
   } else if (type == "ByteFallback") {
     AllowFields(object, {"type"});
     steps_.push_back({.kind = Kind::kByteFallback});
