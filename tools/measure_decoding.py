@@ -9,7 +9,6 @@ Prints three Markdown tables:
   how many tokens top-p keeps, position by position over held-out text, beside a fixed k
 """
 import json
-import pathlib
 import re
 import statistics
 import tempfile

@@ -18,7 +18,8 @@ constexpr int64_t kTokens = 75;  // crosses a block of keys
 
 class AttentionMapTest : public ::testing::TestWithParam<int> {
  protected:
-  AttentionMapTest() : config_(AllTestConfigs()[GetParam()].config), tokens_(DrawTokens(kTokens, config_.vocab_size, 4)) {
+  AttentionMapTest()
+      : config_(AllTestConfigs()[GetParam()].config), tokens_(DrawTokens(kTokens, config_.vocab_size, 4)) {
     const ParameterList list(config_);
     model_ = Model::FromParameters(context_, config_, DrawParameters(list, 5), DType::kF32, nullptr);
   }
