@@ -98,6 +98,10 @@ MatchedTensors MatchTensors(const Checkpoint& checkpoint, const ModelConfig& con
   out.needed = gguf ? GgufTensors(config, list) : PublishedTensors(config, list);
   std::map<std::string_view, const TensorData*> taken;
   for (const PublishedTensor& want : out.needed) {
+    if (want.zero_filled && !gguf && IsIgnorableTensor(config, want.name)) {  // written for others, never read
+      out.found.push_back(nullptr);
+      continue;
+    }
     const auto it = by_name.find(want.name);
     if (it == by_name.end()) {
       Fail("{}: tensor \"{}\" is missing, which {} asks for", checkpoint.path().string(), want.name, described_in);

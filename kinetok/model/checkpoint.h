@@ -23,7 +23,7 @@ ModelConfig LoadDirectoryConfig(const std::filesystem::path& dir);
 // shape or an unusable type, or that no model of this configuration reads.
 struct MatchedTensors {
   std::vector<PublishedTensor> needed;   // all of the files' layout: PublishedTensors, or GgufTensors
-  std::vector<const TensorData*> found;  // by index of `needed`
+  std::vector<const TensorData*> found;  // by index of `needed`; null where no model reads it (an untied BERT's bias)
   std::vector<std::string> unread;       // present, known, and not needed (mask buffers, a copy of the tied head)
 };
 MatchedTensors MatchTensors(const Checkpoint& checkpoint, const ModelConfig& config, const ParameterList& list);

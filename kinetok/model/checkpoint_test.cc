@@ -82,6 +82,24 @@ TEST_F(CheckpointTest, WhatIsSavedIsWhatIsLoaded) {
   }
 }
 
+TEST_F(CheckpointTest, AnUntiedBertHasTheBiasThatNobodyReads) {
+  ModelConfig config = TestEncoder().config;
+  config.tie_word_embeddings = false;
+  const ParameterList list(config);
+  const std::vector<float> flat = DrawParameters(list, 2);
+  SaveCheckpoint(dir_, config, flat, nullptr, DType::kF32);
+  const Checkpoint checkpoint(dir_);
+  EXPECT_NE(checkpoint.Find("cls.predictions.bias"), nullptr);  // transformers misses it otherwise
+  EXPECT_THAT(MatchTensors(checkpoint, config, list).unread, ::testing::ElementsAre("cls.predictions.bias"));
+  std::vector<float> loaded(list.elements);
+  LoadParameters(dir_, config, list, loaded);
+  EXPECT_EQ(loaded, flat);
+  Rewrite(config, [](auto& specs) {
+    std::erase_if(specs, [](const TensorSpec& s) { return s.name == "cls.predictions.bias"; });
+  });
+  EXPECT_EQ(LoadError(), "no error");
+}
+
 TEST_F(CheckpointTest, HalfPrecisionRoundsOnceAndKeepsItsType) {
   const ModelConfig config = Preset("tiny-llama");
   const ParameterList list(config);

@@ -103,8 +103,9 @@ void Tensors(const ModelConfig& c, TensorTable& t) {
     linear(at + "output.LayerNorm", p.norm2_weight, p.norm2_bias);
   }
   if (c.head == Head::kNone) return;
-  // Untied, the decoder has a bias of its own and the other one is not read, as in transformers.
+  // Untied, the decoder has a bias of its own; transformers stores the other one and does not read it.
   t.Add(c.tie_word_embeddings ? "cls.predictions.bias" : "cls.predictions.decoder.bias", list.head_bias);
+  if (!c.tie_word_embeddings) t.Bias("cls.predictions.bias", -1, c.vocab_size);
   linear("cls.predictions.transform.dense", list.transform_weight, list.transform_bias);
   linear("cls.predictions.transform.LayerNorm", list.transform_norm_weight, list.transform_norm_bias);
   if (!c.tie_word_embeddings) t.Add("cls.predictions.decoder.weight", list.head);
