@@ -27,11 +27,14 @@ function(kinetok_precompile target)  # further arguments: more headers
   endif()
 endfunction()
 
-# The command line and the tests hold much code that runs once: instrumented by a sanitizer they take half the time to
-# compile without optimisation, and hardly longer to run. The library below them keeps its own level.
+# The command line and the tests hold much code that runs once: where tests are built, they take a third less time to
+# compile at -O1, and instrumented by a sanitizer half the time at -O0, and run hardly longer. The library below them
+# keeps its own level, and so does the command line of a build without tests.
 function(kinetok_compile_quickly target)
   if(KINETOK_SANITIZE)
     target_compile_options(${target} PRIVATE -O0)
+  elseif(KINETOK_BUILD_TESTS)
+    target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
   endif()
 endfunction()
 

@@ -5,6 +5,9 @@
 
 #include "kinetok/base/error.h"
 
+template class nlohmann::basic_json<>;
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace kinetok {
 namespace {
 

@@ -8,6 +8,10 @@
 #include <string>
 #include <string_view>
 
+// Compiled once, in json.cc, and not in every file that holds a value.
+extern template class nlohmann::basic_json<>;
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace kinetok {
 
 using Json = nlohmann::json;

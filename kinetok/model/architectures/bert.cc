@@ -1,6 +1,7 @@
 // BERT (Devlin et al. 2019) as Hugging Face's BertForMaskedLM stores it, and BertModel, which has no head: every
 // position sees every other, so it fills gaps and describes sentences but does not continue them.
 #include <algorithm>
+#include <utility>
 
 #include "kinetok/base/error.h"
 #include "kinetok/model/architecture.h"
@@ -19,8 +20,8 @@ constexpr ActivationName kActivations[] = {{"gelu", Activation::kGeluErf},
 bool ParseHasHead(const JsonObject& o) {
   if (!o.Has("architectures")) return true;
   const Json& names = o.Array("architectures");
-  const auto is = [&names](std::string_view name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
+  const auto is = [&names](std::string name) {
+    return std::find(names.begin(), names.end(), Json(std::move(name))) != names.end();
   };
   if (is("BertForMaskedLM") || is("BertForPreTraining")) return true;
   if (is("BertModel")) return false;
