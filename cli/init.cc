@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <numeric>
 #include <span>
 
 #include "cli/cli.h"
@@ -73,7 +75,11 @@ int Init(const Common& common, const Flags& flags) {
   std::vector<float> piece;
   for (const TensorSpec& spec : writer.tensors()) {
     const PublishedTensor& t = *by_name.at(spec.name);
-    const int64_t stored_rows = t.shape.size() == 2 ? t.shape[0] : 1, width = t.shape.back();
+    const int64_t elements = std::accumulate(t.shape.begin(), t.shape.end(), int64_t{1}, std::multiplies<>());
+    // A shape of more dimensions is a matrix all the same: what convolves patches has a row a feature.
+    const bool matrix = !t.transposed && t.parameter >= 0 && list.all[static_cast<size_t>(t.parameter)].is_matrix();
+    const int64_t width = matrix ? list.all[static_cast<size_t>(t.parameter)].columns : t.shape.back();
+    const int64_t stored_rows = elements / width;
     const int64_t step = std::max<int64_t>(1, kPieceFloats / std::max<int64_t>(1, width));
     for (int64_t first = 0; first < stored_rows; first += step) {
       const int64_t n = std::min(step, stored_rows - first);

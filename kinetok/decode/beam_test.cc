@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using Ids = std::vector<int32_t>;
 
-Ids Prompt(int64_t length) {
+Ids MakePrompt(int64_t length) {
   Ids ids;
   for (int32_t i = 0; i < length; ++i) ids.push_back((5 + i * 37) % 30);
   return ids;
@@ -58,12 +58,12 @@ class BeamTest : public ::testing::Test {
 TEST_F(BeamTest, AsManyBeamsAsTokensFindTheBestOfAllPairs) {
   const auto model = SmallVocabulary();
   options_ = {.max_new_tokens = 2, .beams = {.num_beams = 30, .length_penalty = 0}};
-  const Generation found = Generate(context_, model, Prompt(9), options_);
+  const Generation found = Generate(context_, model, MakePrompt(9), options_);
   double best = -1e9;
   Ids expected;
   for (int32_t a = 0; a < 30; ++a) {
     for (int32_t b = 0; b < 30; ++b) {
-      const double sum = LogProbabilityOf(*model, Prompt(9), {a, b});
+      const double sum = LogProbabilityOf(*model, MakePrompt(9), {a, b});
       if (sum > best) expected = {a, b};
       best = std::max(best, sum);
     }
@@ -76,13 +76,13 @@ TEST_F(BeamTest, ScoresAreThoseOfTheTextsComputedInOneGo) {
   // Lengths on both sides of a page of keys, so that forks share full and partial ones.
   const auto model = SmallVocabulary();
   for (const int64_t length : {1, 50, 63, 64, 65, 100}) {
-    const Generation g = Generate(context_, model, Prompt(length), options_);
+    const Generation g = Generate(context_, model, MakePrompt(length), options_);
     std::vector<Generation> all = g.runners_up;
     all.insert(all.begin(), g);
     ASSERT_EQ(all.size(), 4u);
     for (size_t i = 0; i < all.size(); ++i) {
       const auto count = static_cast<double>(all[i].tokens.size());
-      EXPECT_NEAR(*all[i].score, LogProbabilityOf(*model, Prompt(length), all[i].tokens) / count, 1e-12) << length;
+      EXPECT_NEAR(*all[i].score, LogProbabilityOf(*model, MakePrompt(length), all[i].tokens) / count, 1e-12) << length;
       if (i > 0) {
         EXPECT_LE(*all[i].score, *all[i - 1].score);
       }
@@ -94,7 +94,7 @@ TEST_F(BeamTest, LogprobsBelongToTheTextThatWon) {
   const auto model = SmallVocabulary();
   options_.logprobs = true;
   options_.top_logprobs = 2;
-  const Generation g = Generate(context_, model, Prompt(20), options_);
+  const Generation g = Generate(context_, model, MakePrompt(20), options_);
   ASSERT_EQ(g.logprobs.size(), g.tokens.size());
   EXPECT_NEAR(std::accumulate(g.logprobs.begin(), g.logprobs.end(), 0.0) / 12, *g.score, 1e-12);
   ASSERT_EQ(g.top_logprobs.size(), g.tokens.size());
@@ -103,7 +103,7 @@ TEST_F(BeamTest, LogprobsBelongToTheTextThatWon) {
 
 TEST_F(BeamTest, ABatchOnAnyThreadsGivesWhatEachPromptGivesAlone) {
   const auto model = SmallVocabulary();
-  const std::vector<Ids> prompts = {Prompt(1), Prompt(70), Prompt(9), Prompt(30)};
+  const std::vector<Ids> prompts = {MakePrompt(1), MakePrompt(70), MakePrompt(9), MakePrompt(30)};
   Context other(1, BestIsa());
   for (const int64_t max_batch : {1, 3, 64}) {
     options_.max_batch = max_batch;
@@ -150,7 +150,7 @@ TEST_F(BeamTest, ACancelledSearchGivesTheBestTextSoFar) {
   for (const int steps : {0, 1, 5}) {
     int asked = 0;
     options_.cancelled = [&] { return asked++ == steps; };
-    const Generation g = Generate(context_, model, Prompt(20), options_);
+    const Generation g = Generate(context_, model, MakePrompt(20), options_);
     EXPECT_EQ(g.tokens.size(), static_cast<size_t>(steps));
     EXPECT_EQ(g.prompt_tokens, steps == 0 ? 0 : 20);
     EXPECT_EQ(g.finish_reason, FinishReason::kStop);
@@ -163,11 +163,11 @@ TEST_F(BeamTest, BannedContinuationsEndASearchOnlyWhenNothingIsLeft) {
   options_.max_new_tokens = 20;
   options_.num_return_sequences = 1;
   options_.sampler = {.no_repeat_ngram_size = 1};
-  EXPECT_THAT(ErrorOf([&] { Generate(context_, model, Prompt(30), options_); }),
+  EXPECT_THAT(ErrorOf([&] { Generate(context_, model, MakePrompt(30), options_); }),
               StartsWith("no token is left to choose new token 0 from"));
   // After 20 distinct tokens of 30 there are ten more.
   options_.max_new_tokens = 10;
-  Ids all = Prompt(20);
+  Ids all = MakePrompt(20);
   const Generation g = Generate(context_, model, all, options_);
   all.insert(all.end(), g.tokens.begin(), g.tokens.end());
   std::sort(all.begin(), all.end());
@@ -178,7 +178,7 @@ TEST_F(BeamTest, TwoAllowedTokensLeaveFewerBeamsThanAskedFor) {
   const auto model = SmallVocabulary();
   options_.max_new_tokens = 1;
   options_.sampler = {.allowed_tokens = {{4, 9}}};
-  const Generation g = Generate(context_, model, Prompt(5), options_);
+  const Generation g = Generate(context_, model, MakePrompt(5), options_);
   EXPECT_EQ(g.runners_up.size(), 1u);
   EXPECT_EQ(g.tokens[0] + g.runners_up[0].tokens[0], 13);
 }
@@ -210,7 +210,7 @@ TEST_F(BeamTest, BestOfGivesTheSampleWithTheHighestMeanLogProbability) {
   };
   for (uint32_t i = 0; i < 5; ++i) {
     options.sampler.sequence = i;
-    samples.push_back(Generate(context_, model, Prompt(70), options));
+    samples.push_back(Generate(context_, model, MakePrompt(70), options));
   }
   std::stable_sort(samples.begin(), samples.end(),
                    [&](const Generation& a, const Generation& b) { return mean(a) > mean(b); });
@@ -218,7 +218,7 @@ TEST_F(BeamTest, BestOfGivesTheSampleWithTheHighestMeanLogProbability) {
   options.best_of = 5;
   options.num_return_sequences = 3;
   std::vector<Ids> seen(2);
-  const std::vector<Ids> prompts = {Prompt(9), Prompt(70)};
+  const std::vector<Ids> prompts = {MakePrompt(9), MakePrompt(70)};
   const std::vector<Generation> best = GenerateBatch(context_, model, prompts, options, [&](size_t i, const Token& t) {
     seen[i].push_back(t.id);
     return Flow::kContinue;

@@ -11,13 +11,13 @@ namespace kinetok {
 Engine::Engine(Context& context, std::shared_ptr<const Model> model, EngineOptions options)
     : model_(std::move(model)), runs_(context, model_, options.prefill_rows) {}
 
-int Engine::Add(std::span<const int32_t> prompt, const SequenceOptions& options, int samples) {
+int Engine::Add(const Prompt& prompt, const SequenceOptions& options, int samples) {
   KINETOK_CHECK(samples >= 1);
   options.Check();
   options.sampler.CheckIds(model_->config().vocab_size);
   Live live{.run = runs_.Add(prompt),
-            .prompt_tokens = prompt.size(),
-            .limit = options.Limit(model_->config(), prompt.size()),
+            .prompt_tokens = prompt.tokens.size(),
+            .limit = options.Limit(model_->config(), prompt.tokens.size()),
             .options = options,
             .sampler = Sampler(options.sampler)};
   const int first = next_id_;

@@ -31,7 +31,7 @@ class Engine {
   // `samples` >= 1 new sequences that continue one prompt, which runs through the model once; sample i draws as number
   // options.sampler.sequence + i. Their numbers follow each other from the one returned; numbers count from 0 and are
   // never given again. Throws Error as CheckPrompt, SequenceOptions::Check and SamplerOptions::CheckIds do.
-  int Add(std::span<const int32_t> prompt, const SequenceOptions& options, int samples = 1);
+  int Add(const Prompt& prompt, const SequenceOptions& options, int samples = 1);
 
   // Runs the model once over what every sequence has waiting. Gives the new token of each sequence whose prompt is
   // through, in the order of Add; a finished sequence is gone. Valid until the next call.

@@ -19,7 +19,7 @@ std::shared_ptr<const Model> RandomModel(Context& context, ModelConfig config) {
   return Model::Random(context, config, /*seed=*/3, DType::kF32);
 }
 
-std::vector<int32_t> Prompt(int64_t length, int32_t first) {
+std::vector<int32_t> MakePrompt(int64_t length, int32_t first) {
   std::vector<int32_t> ids;
   for (int32_t i = 0; i < length; ++i) ids.push_back((first + i * 37) % 512);
   return ids;
@@ -59,13 +59,13 @@ TEST_F(EngineTest, NeitherCompanyNorPiecesChangeASequence) {
   std::vector<Output> alone;
   for (int64_t length : lengths) {
     Engine engine(context_, model_);
-    engine.Add(Prompt(length, 5), options_);
+    engine.Add(MakePrompt(length, 5), options_);
     alone.push_back(RunAll(engine).at(0));
     EXPECT_EQ(alone.back().tokens.size(), 12u);
   }
   for (int64_t prefill_rows : {1, 10, 64, 512}) {
     Engine engine(context_, model_, {.prefill_rows = prefill_rows});
-    for (int64_t length : lengths) engine.Add(Prompt(length, 5), options_);
+    for (int64_t length : lengths) engine.Add(MakePrompt(length, 5), options_);
     const std::map<int, Output> together = RunAll(engine);
     for (size_t i = 0; i < lengths.size(); ++i) EXPECT_EQ(together.at(static_cast<int>(i)), alone[i]) << lengths[i];
   }
@@ -73,20 +73,20 @@ TEST_F(EngineTest, NeitherCompanyNorPiecesChangeASequence) {
 
 TEST_F(EngineTest, ASequenceThatJoinsLateGetsItsOwnTokens) {
   Engine alone(context_, model_);
-  alone.Add(Prompt(20, 1), options_);
+  alone.Add(MakePrompt(20, 1), options_);
   const Output expected = RunAll(alone).at(0);
 
   Engine engine(context_, model_);
-  engine.Add(Prompt(40, 2), options_);
+  engine.Add(MakePrompt(40, 2), options_);
   engine.Step();
   engine.Step();
-  const int late = engine.Add(Prompt(20, 1), options_);
+  const int late = engine.Add(MakePrompt(20, 1), options_);
   EXPECT_EQ(RunAll(engine).at(late), expected);
 }
 
 TEST_F(EngineTest, CachedDecodingAgreesWithRecomputation) {
   options_.sampler.greedy = true;
-  const std::vector<int32_t> prompt = Prompt(60, 8);
+  const std::vector<int32_t> prompt = MakePrompt(60, 8);
   Engine engine(context_, model_);
   engine.Add(prompt, options_);
   const Output out = RunAll(engine).at(0);
@@ -105,7 +105,7 @@ TEST_F(EngineTest, CachedDecodingAgreesWithRecomputation) {
 
 TEST_F(EngineTest, EndOfTextEndsASequenceAndIsListed) {
   Engine free(context_, model_);
-  free.Add(Prompt(10, 3), options_);
+  free.Add(MakePrompt(10, 3), options_);
   const Output all = RunAll(free).at(0);
   EXPECT_EQ(all.finish, FinishReason::kLength);
 
@@ -113,9 +113,9 @@ TEST_F(EngineTest, EndOfTextEndsASequenceAndIsListed) {
   config.eos_token_ids = {511, all.tokens[4]};
   const auto with_eos = RandomModel(context_, config);
   Engine engine(context_, with_eos);
-  engine.Add(Prompt(10, 3), options_);
+  engine.Add(MakePrompt(10, 3), options_);
   options_.ignore_eos = true;
-  engine.Add(Prompt(10, 3), options_);
+  engine.Add(MakePrompt(10, 3), options_);
   const std::map<int, Output> out = RunAll(engine);
   EXPECT_EQ(out.at(0).finish, FinishReason::kEos);
   EXPECT_EQ(out.at(0).tokens.back(), all.tokens[4]);
@@ -126,8 +126,8 @@ TEST_F(EngineTest, EndOfTextEndsASequenceAndIsListed) {
 TEST_F(EngineTest, TheEndOfTheContextEndsASequence) {
   options_.max_new_tokens = 1000;
   Engine engine(context_, model_);
-  engine.Add(Prompt(120, 1), options_);
-  engine.Add(Prompt(128, 1), options_);
+  engine.Add(MakePrompt(120, 1), options_);
+  engine.Add(MakePrompt(128, 1), options_);
   const std::map<int, Output> out = RunAll(engine);
   EXPECT_EQ(out.at(0).tokens.size(), 9u);  // positions 120..127, and one that is never read
   EXPECT_EQ(out.at(1).tokens.size(), 1u);
@@ -136,11 +136,11 @@ TEST_F(EngineTest, TheEndOfTheContextEndsASequence) {
 
 TEST_F(EngineTest, ARemovedSequenceIsGoneAndTheOthersGoOn) {
   Engine alone(context_, model_);
-  alone.Add(Prompt(20, 1), options_);
+  alone.Add(MakePrompt(20, 1), options_);
   const Output expected = RunAll(alone).at(0);
 
   Engine engine(context_, model_);
-  const int first = engine.Add(Prompt(30, 4), options_), second = engine.Add(Prompt(20, 1), options_);
+  const int first = engine.Add(MakePrompt(30, 4), options_), second = engine.Add(MakePrompt(20, 1), options_);
   const std::span<const NewToken> step = engine.Step();
   ASSERT_EQ(step.size(), 2u);
   Output got{{step[1].token}, {step[1].logprob}, step[1].finish};
@@ -159,23 +159,23 @@ TEST_F(EngineTest, ARemovedSequenceIsGoneAndTheOthersGoOn) {
 TEST_F(EngineTest, SamplesOfAPromptAreWhatEachGivesAloneAndRunThePromptOnce) {
   for (int64_t length : {1, 63, 64, 100}) {
     Engine engine(context_, model_);
-    EXPECT_EQ(engine.Add(Prompt(20, 7), options_), 0);
-    EXPECT_EQ(engine.Add(Prompt(length, 5), options_, /*samples=*/3), 1);
-    EXPECT_EQ(engine.Add(Prompt(20, 1), options_), 4);
+    EXPECT_EQ(engine.Add(MakePrompt(20, 7), options_), 0);
+    EXPECT_EQ(engine.Add(MakePrompt(length, 5), options_, /*samples=*/3), 1);
+    EXPECT_EQ(engine.Add(MakePrompt(20, 1), options_), 4);
     EXPECT_EQ(engine.running(), 5);
     std::vector<int> order;
     for (const NewToken& t : engine.Step()) order.push_back(t.sequence);
     EXPECT_THAT(order, ::testing::ElementsAre(0, 1, 2, 3, 4));
   }
   Engine together(context_, model_);
-  together.Add(Prompt(70, 5), options_, /*samples=*/3);
-  together.Add(Prompt(20, 1), options_);
+  together.Add(MakePrompt(70, 5), options_, /*samples=*/3);
+  together.Add(MakePrompt(20, 1), options_);
   const std::map<int, Output> out = RunAll(together);
   for (uint32_t i = 0; i < 3; ++i) {
     SequenceOptions options = options_;
     options.sampler.sequence = i;
     Engine alone(context_, model_);
-    alone.Add(Prompt(70, 5), options);
+    alone.Add(MakePrompt(70, 5), options);
     EXPECT_EQ(out.at(static_cast<int>(i)), RunAll(alone).at(0)) << i;
   }
   EXPECT_NE(out.at(0), out.at(1));
@@ -183,18 +183,18 @@ TEST_F(EngineTest, SamplesOfAPromptAreWhatEachGivesAloneAndRunThePromptOnce) {
 
 TEST_F(EngineTest, ASampleMayBeRemovedBeforeOrAfterThePromptIsThrough) {
   Engine whole(context_, model_);
-  whole.Add(Prompt(70, 5), options_, /*samples=*/3);
+  whole.Add(MakePrompt(70, 5), options_, /*samples=*/3);
   const std::map<int, Output> expected = RunAll(whole);
   for (int removed = 0; removed < 3; ++removed) {
     Engine engine(context_, model_);
-    engine.Add(Prompt(70, 5), options_, /*samples=*/3);
+    engine.Add(MakePrompt(70, 5), options_, /*samples=*/3);
     engine.Remove(removed);
     const std::map<int, Output> out = RunAll(engine);
     EXPECT_EQ(out.size(), 2u);
     for (const auto& [id, output] : out) EXPECT_EQ(output, expected.at(id)) << id;
   }
   Engine none(context_, model_);
-  none.Add(Prompt(70, 5), options_, /*samples=*/2);
+  none.Add(MakePrompt(70, 5), options_, /*samples=*/2);
   none.Remove(0);
   none.Remove(1);
   EXPECT_TRUE(none.idle());
@@ -205,7 +205,7 @@ TEST_F(EngineTest, TheLikeliestTokensComeWithEachOne) {
   options_.sampler.greedy = true;
   options_.top_logprobs = 3;
   Engine engine(context_, model_);
-  engine.Add(Prompt(10, 3), options_);
+  engine.Add(MakePrompt(10, 3), options_);
   while (!engine.idle()) {
     for (const NewToken& t : engine.Step()) {
       ASSERT_EQ(t.top.size(), 3u);
@@ -226,7 +226,7 @@ TEST_F(EngineTest, EveryOptionGivesTheSameTokensInAnyCompanyAndOnAnyThreads) {
     Engine engine(context, model_, {.prefill_rows = 30});
     for (const SamplerOptions& sampler : some) {
       options_.sampler = sampler;
-      engine.Add(Prompt(50, 5), options_);
+      engine.Add(MakePrompt(50, 5), options_);
     }
     return RunAll(engine);
   };
@@ -248,7 +248,7 @@ TEST_F(EngineTest, PromptsThatDoNotFitAreErrorsWithTheNumbers) {
     return "";
   };
   EXPECT_THAT(message({}, options_), HasSubstr("empty"));
-  EXPECT_THAT(message(Prompt(129, 0), options_), HasSubstr("129 tokens, the model's context holds 128"));
+  EXPECT_THAT(message(MakePrompt(129, 0), options_), HasSubstr("129 tokens, the model's context holds 128"));
   EXPECT_THAT(message({1, 512}, options_), HasSubstr("512 is outside the model's vocabulary of 512"));
   EXPECT_THAT(message({-1}, options_), HasSubstr("-1"));
   EXPECT_THAT(message({1}, {.max_new_tokens = 0}), HasSubstr("max_new_tokens is 0"));

@@ -7,15 +7,23 @@
 
 namespace kinetok {
 
-void CheckPrompt(const ModelConfig& config, std::span<const int32_t> prompt) {
-  if (prompt.empty()) Fail("the prompt is empty; a model needs at least one token to continue");
-  if (static_cast<int64_t>(prompt.size()) > config.max_position_embeddings) {
-    Fail("the prompt has {} tokens, the model's context holds {}", prompt.size(), config.max_position_embeddings);
+void CheckPrompt(const ModelConfig& config, const Prompt& prompt) {
+  if (prompt.tokens.empty()) Fail("the prompt is empty; a model needs at least one token to continue");
+  if (static_cast<int64_t>(prompt.tokens.size()) > config.max_position_embeddings) {
+    Fail("the prompt has {} tokens, the model's context holds {}", prompt.tokens.size(),
+         config.max_position_embeddings);
   }
-  for (int32_t id : prompt) {
-    if (id < 0 || id >= config.vocab_size) {
+  int64_t embeddings = 0;
+  for (const int32_t id : prompt.tokens) {
+    if (id == Prompt::kEmbedding && !prompt.embeddings.empty()) {
+      ++embeddings;
+    } else if (id < 0 || id >= config.vocab_size) {
       Fail("token id {} is outside the model's vocabulary of {}", id, config.vocab_size);
     }
+  }
+  if (embeddings != prompt.embeddings.rows || (embeddings > 0 && prompt.embeddings.width != config.hidden_size)) {
+    Fail("the prompt has places for {} embeddings of {} numbers, {} of {} are given", embeddings, config.hidden_size,
+         prompt.embeddings.rows, prompt.embeddings.width);
   }
 }
 
@@ -25,9 +33,19 @@ Sequences::Sequences(Context& context, std::shared_ptr<const Model> model, int64
   if (prefill_rows < 1) Fail("prefill_rows is {}; it must be at least 1", prefill_rows);
 }
 
-int Sequences::Add(std::span<const int32_t> prompt) {
+int Sequences::Add(const Prompt& prompt) {
   CheckPrompt(model_->config(), prompt);
-  sequences_[next_id_] = {.cache_id = cache_.NewSequence(), .tokens = {prompt.begin(), prompt.end()}, .done = 0};
+  Sequence s;
+  s.cache_id = cache_.NewSequence();
+  s.tokens.assign(prompt.tokens.begin(), prompt.tokens.end());
+  if (prompt.embeddings.rows > 0) {
+    auto values = std::make_shared<std::vector<float>>();
+    for (int64_t i = 0; i < prompt.embeddings.rows; ++i) {
+      values->insert(values->end(), prompt.embeddings[i], prompt.embeddings[i] + prompt.embeddings.width);
+    }
+    s.embeddings = std::move(values);
+  }
+  sequences_[next_id_] = std::move(s);
   return next_id_++;
 }
 
@@ -53,7 +71,7 @@ std::span<const Sequences::Ready> Sequences::Step() {
   ready_.clear();
   int64_t prefill_left = prefill_rows_;
   std::vector<int64_t> taken;  // rows of each sequence
-  for (const auto& [id, s] : sequences_) {
+  for (auto& [id, s] : sequences_) {
     const auto length = static_cast<int64_t>(s.tokens.size());
     int64_t count = length - s.done;
     KINETOK_CHECK(count > 0);
@@ -62,7 +80,11 @@ std::span<const Sequences::Ready> Sequences::Step() {
       prefill_left -= count;
     }
     for (int64_t i = s.done; i < s.done + count; ++i) {
-      rows_.push_back({s.tokens[static_cast<size_t>(i)], s.cache_id, i + 1 == length});
+      BatchRow row{.token = s.tokens[static_cast<size_t>(i)], .sequence = s.cache_id, .want_logits = i + 1 == length};
+      if (row.token == Prompt::kEmbedding) {
+        row.embedding = s.embeddings->data() + s.embedded++ * model_->config().hidden_size;
+      }
+      rows_.push_back(row);
     }
     taken.push_back(count);
   }

@@ -19,8 +19,21 @@
 
 namespace kinetok {
 
-// Throws Error when the prompt is empty or longer than the model's context, or an id is outside the vocabulary.
-void CheckPrompt(const ModelConfig& config, std::span<const int32_t> prompt);
+// A list of positions, each a token or an embedding (an image's patch) in its place.
+struct Prompt {
+  static constexpr int32_t kEmbedding = -1;
+
+  std::span<const int32_t> tokens;    // kEmbedding: the next row of `embeddings`
+  Rows<const float> embeddings = {};  // [kEmbedding tokens, hidden_size], copied by those who keep them
+
+  Prompt(std::span<const int32_t> ids) : tokens(ids) {}     // NOLINT(google-explicit-constructor)
+  Prompt(const std::vector<int32_t>& ids) : tokens(ids) {}  // NOLINT(google-explicit-constructor)
+  Prompt(std::span<const int32_t> ids, Rows<const float> rows) : tokens(ids), embeddings(rows) {}
+};
+
+// Throws Error when the prompt is empty or longer than the model's context, an id is outside the vocabulary, or the
+// embeddings are not as many and as wide as they must be.
+void CheckPrompt(const ModelConfig& config, const Prompt& prompt);
 
 class Sequences {
  public:
@@ -28,7 +41,7 @@ class Sequences {
   Sequences(Context& context, std::shared_ptr<const Model> model, int64_t prefill_rows);
 
   // A new sequence; its number (0, 1, 2, ...) is never given again. Throws Error as CheckPrompt does.
-  int Add(std::span<const int32_t> prompt);
+  int Add(const Prompt& prompt);
   // A new sequence with the tokens of `id`, which must have come out of the last Step: its past is shared, not computed
   // again.
   int Fork(int id);
@@ -51,7 +64,9 @@ class Sequences {
   struct Sequence {
     int cache_id = 0;
     std::vector<int32_t> tokens;
-    int64_t done = 0;  // tokens that the cache holds
+    std::shared_ptr<const std::vector<float>> embeddings;  // of the prompt; null without
+    int64_t done = 0;                                      // tokens that the cache holds
+    int64_t embedded = 0;                                  // of `done`, those that were embeddings
   };
 
   Context& context_;

@@ -75,6 +75,34 @@ TEST(EmbeddingTest, BackwardAddsRowsInOrderEvenWhereIdsRepeat) {
   }
 }
 
+TEST(EmbeddingTest, RowsWithoutAnIdAreLeftAlone) {
+  const std::vector<float> table = Numbers(3 * 20, 7), before = Numbers(4 * 20, 8);
+  const std::vector<int32_t> ids = {2, -1, 0, -1};
+  std::vector<float> want = before, grown = table;
+  for (const int i : {0, 2}) {
+    std::copy_n(table.begin() + ids[i] * 20, 20, want.begin() + i * 20);
+    for (int c = 0; c < 20; ++c) grown[ids[i] * 20 + c] += before[i * 20 + c];
+  }
+  ExpectBitsEverywhere(want, false, [&](Context& context) {
+    std::vector<float> y = before;
+    Embed(context, ids, View(table, 20), View(y, 20));
+    return y;
+  });
+  ExpectBitsEverywhere(want, false, [&](Context& context) {
+    Context alone(1, context.isa());
+    PackedMatrix packed(3, 20, DType::kF32);
+    packed.SetRows(alone, 0, {table.data(), DType::kF32, 3, 20, 20, 1});
+    std::vector<float> y = before;
+    Embed(context, ids, packed, View(y, 20));
+    return y;
+  });
+  ExpectBitsEverywhere(grown, false, [&](Context& context) {
+    std::vector<float> sum = table;
+    EmbedBackward(context, ids, View(before, 20), View(sum, 20));
+    return sum;
+  });
+}
+
 // A row is one chain of additions, each of which rounds the sum so far once.
 TEST(EmbeddingTest, BackwardStaysWithinItsRoundingBound) {
   Context context(2, BestIsa());

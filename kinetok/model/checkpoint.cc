@@ -112,7 +112,7 @@ MatchedTensors MatchTensors(const Checkpoint& checkpoint, const ModelConfig& con
            described_in);
     }
     t.RequireType();
-    if (want.zero_filled) CheckZero(t, want.rows);
+    if (want.zero_filled && !want.unread) CheckZero(t, want.rows);
     taken[want.name] = &t;
     out.found.push_back(&t);
     by_name.erase(it);

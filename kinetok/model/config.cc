@@ -22,6 +22,7 @@ void ParseSpecialTokens(const JsonObject& o, ModelConfig* c) {
   }
   if (!o.Has("eos_token_id")) return;
   const Json& eos = o.json().at("eos_token_id");
+  c->eos_token_ids.clear();
   for (const Json& id : eos.is_array() ? eos : Json::array({eos})) {
     if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > kMaxVocab) {
       Fail("{}: field \"eos_token_id\" holds {}, expected token ids", o.source(), Shorten(id));
@@ -63,11 +64,12 @@ void ModelConfig::Check(std::string_view source) const {
     Fail("{}: num_attention_heads is {}, expected a multiple of num_key_value_heads ({})", source, num_attention_heads,
          num_key_value_heads);
   }
-  if (model_type != "llama" && num_key_value_heads != num_attention_heads) {
+  const bool llama = model_type == "llama" || model_type == "openvla";
+  if (!llama && num_key_value_heads != num_attention_heads) {
     Fail("{}: num_key_value_heads is {}, expected {}, as many as heads: a {} checkpoint cannot hold grouped ones",
          source, num_key_value_heads, num_attention_heads, model_type);
   }
-  if (model_type != "llama" && head_dim * num_attention_heads != hidden_size) {
+  if (!llama && head_dim * num_attention_heads != hidden_size) {
     Fail("{}: head_dim is {}, expected hidden_size ({}) / num_attention_heads ({})", source, head_dim, hidden_size,
          num_attention_heads);
   }

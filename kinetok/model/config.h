@@ -46,9 +46,26 @@ struct Mask {
   bool operator==(const Mask&) const = default;
 };
 
+// What makes a stack a vision tower: its rows are the patches of an image, behind a class token and registers
+// (Dosovitskiy et al. 2020, arXiv 2010.11929; Darcet et al. 2023, arXiv 2309.16588).
+struct PatchInput {
+  std::string timm_id;                  // "vit_so400m_patch14_siglip_224"
+  int64_t image_size = 0;               // pixels of a side
+  int64_t patch_size = 0;               // divides image_size
+  bool class_token = false;             // one learned row
+  int64_t reg_tokens = 0;               // and so many registers
+  bool position_covers_prefix = false;  // the position table has rows for these too
+  int64_t unread_layers = 0;            // stored behind the layer that gives the features, never run
+  bool attn_pool = false;               // the same of a pooling head
+  int64_t PrefixTokens() const { return (class_token ? 1 : 0) + reg_tokens; }
+  int64_t Patches() const { return (image_size / patch_size) * (image_size / patch_size); }
+  int64_t PatchWidth() const { return 3 * patch_size * patch_size; }
+  bool operator==(const PatchInput&) const = default;
+};
+
 struct ModelConfig {
   std::string model_type = "gpt2";  // names the published layout (architecture.h)
-  int64_t vocab_size = 0;
+  int64_t vocab_size = 0;           // of a vision tower: its prefix tokens
   int64_t hidden_size = 0;
   int64_t num_hidden_layers = 0;
   int64_t num_attention_heads = 0;
@@ -73,9 +90,18 @@ struct ModelConfig {
   bool attention_out_bias = true;
   bool mlp_bias = true;
   bool scale_attention = true;  // scores times 1 / sqrt(head_dim)
+  bool layer_scale = false;     // each half's output times a learned vector (Touvron et al. 2021, arXiv 2103.17239)
   Head head = Head::kNextToken;
   bool tie_word_embeddings = true;
   std::vector<Mask> masks = {Mask::Causal()};  // of layer i: masks[i % size]
+
+  std::optional<PatchInput> patches;  // of a vision tower alone
+  // What the decoder sees: the towers' features of a patch side by side, through a projector (linear layers of these
+  // output widths, the last one hidden_size, with GELU between), one row a patch. Empty: texts alone.
+  std::vector<ModelConfig> towers;
+  std::vector<int64_t> projector;
+
+  Json carried = Json::object();  // fields of config.json that configure no stack, kept and written back (norm_stats)
 
   double embd_pdrop = 0, attn_pdrop = 0, resid_pdrop = 0;  // dropout, in training only
   double initializer_range = 0.02;
@@ -86,6 +112,7 @@ struct ModelConfig {
   // Throws Error naming the field (as `source: field`) when the numbers do not fit together or exceed sane limits.
   void Check(std::string_view source) const;
   Mask LayerMask(int64_t layer) const { return masks[layer % static_cast<int64_t>(masks.size())]; }
+  int64_t ImagePatches() const { return towers.empty() ? 0 : towers[0].patches->Patches(); }  // rows of an image
   int64_t QkvRows() const { return (num_attention_heads + 2 * num_key_value_heads) * head_dim; }
   // Whether every position sees only what precedes it: such a model continues texts, an encoder needs the whole text.
   bool IsCausal() const;

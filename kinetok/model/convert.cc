@@ -33,6 +33,9 @@ constexpr std::array kTokenizerFiles = {"tokenizer.json",
 constexpr std::array kVocabularyFiles = {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"};
 constexpr std::array kOpenAiVocabularyFiles = {"encoder.json", "encoder_bpe_40000.json"};
 
+// What a policy's directory holds beside these, which goes along too.
+constexpr std::array kPolicyFiles = {"preprocessor_config.json", "dataset_statistics.json"};
+
 template <class Names>
 bool HoldsOneOf(const fs::path& directory, const Names& names) {
   return std::ranges::any_of(names, [&](const char* name) { return fs::exists(directory / name); });
@@ -41,7 +44,8 @@ bool HoldsOneOf(const fs::path& directory, const Names& names) {
 bool IsFileOfAModel(const std::string& name) {
   const bool weights = name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".index.json"));
   return weights || name == "config.json" || name == "generation_config.json" ||
-         std::ranges::find(kTokenizerFiles, name) != kTokenizerFiles.end();
+         std::ranges::find(kTokenizerFiles, name) != kTokenizerFiles.end() ||
+         std::ranges::find(kPolicyFiles, name) != kPolicyFiles.end();
 }
 
 // What is at `to` may be replaced: nothing, or with `force` a model and nothing else.
@@ -84,11 +88,14 @@ class Conversion {
     for (size_t i = 0; i < needed.size(); ++i) {
       if (!needed[i].zero_filled) by_rows[{needed[i].parameter, needed[i].first_row}] = i;
     }
-    for (const PublishedTensor& t : targets_) {
+    for (size_t k = 0; k < targets_.size(); ++k) {
+      const PublishedTensor& t = targets_[k];
       TensorMove move;
       if (!t.zero_filled) {
         const size_t i = by_rows.at({t.parameter, t.first_row});
         move = {*found[i], &needed[i], &t, std::max<int64_t>(1, files_.parameters().all[t.parameter].columns)};
+      } else if (t.unread) {  // kept as it is, for others
+        move = {*found[k], &needed[k], &t, 1};
       }
       specs_.push_back({t.name, TypeOf(t, move), t.shape});
       total_ += TensorBytes(specs_.back());
@@ -171,11 +178,15 @@ int64_t WriteDirectory(Conversion& conversion, const fs::path& to, const Convert
   const ModelFiles& files = conversion.files();
   AtomicDirectory directory(to);
   const bool as_it_is = files.checkpoint().gguf() == nullptr && HoldsOneOf(files.checkpoint().path(), kVocabularyFiles);
-  if (options.tokenizer && as_it_is) {
-    for (const char* name : kTokenizerFiles) {
+  const auto copy = [&](const auto& names) {
+    for (const char* name : names) {
       const fs::path file = files.checkpoint().path() / name;
       if (fs::exists(file)) WriteFileAtomically(directory.path() / name, ReadFile(file));
     }
+  };
+  if (files.checkpoint().gguf() == nullptr) copy(kPolicyFiles);
+  if (options.tokenizer && as_it_is) {
+    copy(kTokenizerFiles);
   } else if (options.tokenizer) {
     if (const auto tokenizer = TokenizerOf(files)) tokenizer->Save(directory.path());
   }

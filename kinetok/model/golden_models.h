@@ -35,6 +35,12 @@ inline float GoldenScale(std::string_view name) {
   return name.ends_with(".wte.weight") || name.ends_with(".wpe.weight") ? 1.0f / 16 : 0.5f;
 }
 
+// Element i of tensor `number`: a number in [-0.5, 0.5) with 20 bits.
+inline float DrawGolden(uint64_t seed, uint32_t number, uint64_t i) {
+  const uint32_t word = RandomBits(seed, RandomStream::kTest, number, i)[0];
+  return static_cast<float>(word >> 12) * 0x1p-20f - 0.5f;
+}
+
 inline std::vector<float> DrawGolden(uint64_t seed, uint32_t number, std::string_view name, int64_t elements) {
   const bool norm_weight = name.ends_with(".ln_1.weight") || name.ends_with(".ln_2.weight") ||
                            name.ends_with(".ln_f.weight") || name.ends_with("norm.weight") ||
@@ -42,17 +48,16 @@ inline std::vector<float> DrawGolden(uint64_t seed, uint32_t number, std::string
   const float scale = GoldenScale(name);
   std::vector<float> values;
   for (int64_t i = 0; i < elements; ++i) {
-    const uint32_t word = RandomBits(seed, RandomStream::kTest, number, static_cast<uint64_t>(i))[0];
-    const float u = static_cast<float>(word >> 12) * 0x1p-20f - 0.5f;
-    values.push_back(u * scale + (norm_weight ? 1.0f : 0.0f));
+    values.push_back(DrawGolden(seed, number, static_cast<uint64_t>(i)) * scale + (norm_weight ? 1.0f : 0.0f));
   }
   return values;
 }
 
 // Writes the published directory that a case describes ("config", "seed", "tensors" [[name, shape]]) and returns the
-// SHA-256 of the tensors' values in the order of the draw, as f32. `edit` may change a tensor's values.
-template <class Edit>
-std::string WriteGoldenCheckpoint(const Json& golden, const std::filesystem::path& dir, Edit edit) {
+// SHA-256 of the tensors' values in the order of the draw, as f32. draw(number, name, shape) gives a tensor's values
+// before they are rounded to the case's dtype.
+template <class Draw>
+std::string WriteDrawnCheckpoint(const Json& golden, const std::filesystem::path& dir, Draw draw) {
   std::filesystem::create_directories(dir);
   WriteFileAtomically(dir / "config.json", golden.at("config").dump());
   const DType dtype = ParseDType(golden.value("dtype", "f32"));
@@ -63,14 +68,11 @@ std::string WriteGoldenCheckpoint(const Json& golden, const std::filesystem::pat
     const std::string name = t.at(0);
     const auto number = static_cast<uint32_t>(specs.size());
     specs.push_back({name, dtype, t.at(1)});
-    int64_t elements = 1;
-    for (const int64_t d : specs.back().shape) elements *= d;
-    std::vector<float> v = DrawGolden(golden.at("seed"), number, name, elements);
+    std::vector<float> v = draw(number, name, specs.back().shape);
     for (float& x : v) {
       if (dtype == DType::kF16) x = F16ToF32(F32ToF16(x));
       if (dtype == DType::kBF16) x = BF16ToF32(F32ToBF16(x));
     }
-    edit(name, v);
     hash.Update(std::as_bytes(std::span(v)));
     values[name] = std::move(v);
   }
@@ -78,6 +80,18 @@ std::string WriteGoldenCheckpoint(const Json& golden, const std::filesystem::pat
   for (const TensorSpec& t : writer.tensors()) writer.Write(t.name, values.at(t.name));
   writer.Commit();
   return hash.Hex();
+}
+
+// The weights of parity.json; `edit` may change a tensor's values.
+template <class Edit>
+std::string WriteGoldenCheckpoint(const Json& golden, const std::filesystem::path& dir, Edit edit) {
+  return WriteDrawnCheckpoint(golden, dir, [&](uint32_t number, const std::string& name, const auto& shape) {
+    int64_t elements = 1;
+    for (const int64_t d : shape) elements *= d;
+    std::vector<float> v = DrawGolden(golden.at("seed"), number, name, elements);
+    edit(name, v);
+    return v;
+  });
 }
 
 inline std::string WriteGoldenCheckpoint(const Json& golden, const std::filesystem::path& dir) {

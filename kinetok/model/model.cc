@@ -7,12 +7,14 @@
 #include "kinetok/model/arena_plan.h"
 #include "kinetok/model/checkpoint.h"
 #include "kinetok/model/steps.h"
+#include "kinetok/model/vision.h"
 
 namespace kinetok {
 
 struct Workspace::State {
   Buffer arena, logits;
   std::vector<int32_t> tokens, positions;
+  std::vector<const float*> embeddings;
   std::vector<int> sequences;  // of the cache, in order of first appearance
   std::vector<int64_t> old_lengths;
   std::vector<int> local;  // by sequence of the cache: its index in `sequences`, or -1
@@ -33,7 +35,8 @@ void Workspace::Observe(StepObserver observer) {
 Model::Model(ModelConfig config)
     : config_(std::move(config)),
       list_(config_),
-      program_(Program::Compile(config_, list_, /*training=*/false)),
+      program_(Program::Compile(config_, list_, /*training=*/false, Program::Part::kDecoder)),
+      vision_(Program::Compile(config_, list_, /*training=*/false, Program::Part::kVision)),
       matrices_(list_.all.size()),
       vectors_(list_.all.size()) {}
 
@@ -46,7 +49,7 @@ void Model::Prepare(int64_t weight_bytes, const std::string& what) {
 namespace {
 
 bool IsPacked(const ParameterList& list, int parameter) {
-  return list.all[parameter].is_matrix() && parameter != list.position && parameter != list.token_type;
+  return list.all[parameter].is_matrix() && !list.all[parameter].table;
 }
 
 // Packs a tensor from where it lies.
@@ -97,7 +100,7 @@ std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem
 
   for (size_t i = 0; i < tensors.size(); ++i) {
     const PublishedTensor& t = tensors[i];
-    if (t.zero_filled) continue;
+    if (t.zero_filled || t.unread) continue;
     const Parameter& p = list.all[t.parameter];
     if (IsPacked(list, t.parameter)) {
       PackedMatrix& w = model->matrices_[t.parameter];
@@ -178,13 +181,14 @@ int64_t Model::matrix_bytes_per_token() const {
 void Model::BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::State& s) const {
   s.tokens.clear();
   s.positions.clear();
+  s.embeddings.clear();
   s.sequences.clear();
   s.old_lengths.clear();
   s.local.clear();
   std::vector<int64_t> lengths;
   std::vector<int32_t> local_of_row;
   for (const BatchRow& row : rows) {
-    if (row.token < 0 || row.token >= config_.vocab_size) {
+    if (row.embedding == nullptr && (row.token < 0 || row.token >= config_.vocab_size)) {
       Fail("token {} is outside the vocabulary of {}", row.token, config_.vocab_size);
     }
     if (row.sequence >= static_cast<int>(s.local.size())) s.local.resize(row.sequence + 1, -1);
@@ -203,7 +207,8 @@ void Model::BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::
     if (position >= config_.max_position_embeddings) {
       Fail("position {} is beyond the model's context of {} positions", position, config_.max_position_embeddings);
     }
-    s.tokens.push_back(row.token);
+    s.tokens.push_back(row.embedding == nullptr ? row.token : -1);
+    s.embeddings.push_back(row.embedding);
     s.positions.push_back(static_cast<int32_t>(position));
     local_of_row.push_back(local);
   }
@@ -225,22 +230,23 @@ void Model::BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::
   for (int64_t l = 0; l < config_.num_hidden_layers; ++l) cache.View(s.sequences, l, &s.views[l]);
 }
 
-Model::Pass Model::Run(Context& context, std::span<const BatchRow> rows, int64_t wanted, KvCache& cache,
-                       Workspace::State& s) const {
-  BindRows(rows, cache, s);
-  const auto count = static_cast<int64_t>(rows.size());
-  const int end = static_cast<int>(program_.steps.size());
-
+float* Model::Place(const Program& program, std::span<const int64_t> rows, std::span<const int> kept,
+                    int64_t extra_floats, StepContext* c, Workspace::State& s) const {
+  const int end = static_cast<int>(program.steps.size());
   ArenaPlan plan;
-  for (size_t b = 0; b < program_.buffers.size(); ++b) {
-    const Activations& buffer = program_.buffers[b];
-    const bool stays = static_cast<int>(b) == program_.hidden || static_cast<int>(b) == program_.output;
-    plan.Add(count * buffer.width, {{buffer.first_use, stays ? end : buffer.last_use}});
+  for (size_t b = 0; b < program.buffers.size(); ++b) {
+    const Activations& buffer = program.buffers[b];
+    const bool stays = std::find(kept.begin(), kept.end(), static_cast<int>(b)) != kept.end();
+    plan.Add(rows[buffer.rows] * buffer.width, {{buffer.first_use, stays ? end : buffer.last_use}});
   }
-  const int gathered = plan.Add(wanted * config_.hidden_size, {{0, end}});
+  const int extra = plan.Add(extra_floats, {{0, end}});
   plan.Place();
   if (s.arena.bytes() < plan.total_floats() * 4) s.arena = Buffer(plan.total_floats() * 4);
   float* arena = s.arena.As<float>().data();
+  for (size_t b = 0; b < program.buffers.size(); ++b) {
+    const Activations& buffer = program.buffers[b];
+    c->buffers.emplace_back(arena + plan.offset(static_cast<int>(b)), rows[buffer.rows], buffer.width);
+  }
 
   s.parameters.clear();
   for (size_t i = 0; i < matrices_.size(); ++i) {
@@ -254,26 +260,82 @@ Model::Pass Model::Run(Context& context, std::span<const BatchRow> rows, int64_t
     }
     s.parameters.push_back(view);
   }
+  c->program = &program;
+  c->parameters = s.parameters;
+  c->rope = &rope_;
+  return arena + plan.offset(extra);
+}
+
+Model::Pass Model::Run(Context& context, std::span<const BatchRow> rows, int64_t wanted, KvCache& cache,
+                       Workspace::State& s) const {
+  BindRows(rows, cache, s);
   StepContext c;
-  c.config = &config_;
-  c.program = &program_;
-  c.parameters = s.parameters;
-  c.rope = &rope_;
-  c.tokens = s.tokens;
-  c.positions = s.positions;
+  const int64_t counts[] = {static_cast<int64_t>(rows.size())};
+  const int kept[] = {program_.hidden, program_.output};
+  float* gathered = Place(program_, counts, kept, wanted * config_.hidden_size, &c, s);
+  c.stacks = {{&config_, s.tokens, s.positions, s.embeddings}};
   for (int64_t l = 0; l < config_.num_hidden_layers; ++l) {
     c.attention_rows.emplace_back(s.layer_rows[l % s.layer_rows.size()]);
     c.kv.push_back(s.views[l].pages());
-  }
-  for (size_t b = 0; b < program_.buffers.size(); ++b) {
-    c.buffers.emplace_back(arena + plan.offset(static_cast<int>(b)), count, program_.buffers[b].width);
   }
   for (const Step& step : program_.steps) {
     ForwardStep(context, c, step);
     if (s.observer) s.observer(step, c);
   }
-  return {c.buffers[program_.hidden], c.buffers[program_.output],
-          Rows<float>(arena + plan.offset(gathered), wanted, config_.hidden_size)};
+  return {c.buffers[program_.hidden], c.buffers[program_.output], Rows<float>(gathered, wanted, config_.hidden_size)};
+}
+
+int64_t Model::ImageFloats() const {
+  return kinetok::ImageFloats(config_);
+}
+
+Rows<const float> Model::EncodeImages(Context& context, std::span<const float> pixels, Workspace& workspace) const {
+  if (config_.towers.empty()) {
+    Fail("this model of type \"{}\" has no vision towers: it sees no images", config_.model_type);
+  }
+  const int64_t images = ImagesIn(config_, pixels);
+  if (images == 0) return {nullptr, 0, config_.hidden_size};
+  Workspace::State& s = workspace.state();
+  StepContext c;
+  const int kept[] = {vision_.features};
+  Place(vision_, RowCounts(config_, 0, images), kept, 0, &c, s);
+
+  struct Tower {
+    TowerRows rows;
+    std::unique_ptr<KvCache> cache;  // of one layer: each overwrites the one before
+    KvCache::LayerView view;
+  };
+  std::vector<Tower> towers(config_.towers.size());
+  c.stacks.push_back({&config_, {}, {}, {}});
+  c.attention_rows.resize(vision_.layers);
+  c.kv.resize(vision_.layers);
+  int64_t layer = config_.num_hidden_layers;
+  for (size_t t = 0; t < towers.size(); ++t) {
+    const ModelConfig& tower = config_.towers[t];
+    const auto index = static_cast<int>(t);
+    CutPatches(config_, index, pixels, c.buffers[vision_.pixels[t]]);
+    towers[t].rows.List(tower, images, c.buffers[EmbeddedPatches(vision_, index)]);
+    c.stacks.push_back(towers[t].rows.Stack(tower));
+
+    ModelConfig one_layer = tower;
+    one_layer.num_hidden_layers = 1;
+    towers[t].cache = std::make_unique<KvCache>(one_layer);
+    std::vector<int> ids(images);
+    for (int& id : ids) {
+      id = towers[t].cache->NewSequence();
+      towers[t].cache->Extend(id, TowerLength(tower));
+    }
+    towers[t].cache->View(ids, 0, &towers[t].view);
+    for (int64_t l = 0; l < tower.num_hidden_layers; ++l, ++layer) {
+      c.attention_rows[layer] = towers[t].rows.attention;
+      c.kv[layer] = towers[t].view.pages();
+    }
+  }
+  for (const Step& step : vision_.steps) {
+    ForwardStep(context, c, step);
+    if (s.observer) s.observer(step, c);
+  }
+  return c.buffers[vision_.features];
 }
 
 Rows<const float> Model::Hidden(Context& context, std::span<const BatchRow> rows, KvCache& cache,

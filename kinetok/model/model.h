@@ -32,11 +32,12 @@ struct LoadOptions {
   TokenizerUse tokenizer = TokenizerUse::kRequired;
 };
 
-// One row of a ragged batch: a token of some sequence of the cache, at the next position.
+// One row of a ragged batch: a token of some sequence of the cache, at the next position, or an embedding in its place.
 struct BatchRow {
   int32_t token = 0;
   int sequence = 0;  // of the KvCache
   bool want_logits = false;
+  const float* embedding = nullptr;  // [hidden_size], an image's row of EncodeImages; `token` is then not looked at
 };
 
 // Called after each step of a forward pass with the buffers that it worked on (steps.h): to look, not to touch.
@@ -91,23 +92,33 @@ class Model {
   Rows<const float> Hidden(Context& context, std::span<const BatchRow> rows, KvCache& cache,
                            Workspace& workspace) const;
 
+  // Runs images through the towers and the projector. Returns what the decoder sees of them [images * ImagePatches(),
+  // hidden_size], a view into `workspace`, valid until its next use. Throws Error when the model has no towers.
+  //   pixels  [images, 3 * towers, image_size, image_size], as each tower wants them normalised
+  Rows<const float> EncodeImages(Context& context, std::span<const float> pixels, Workspace& workspace) const;
+  int64_t ImageFloats() const;  // of one image in `pixels`
+
  private:
   explicit Model(ModelConfig config);
   // Throws Error when `weight_bytes` and the rotary table do not fit, then makes the table.
   void Prepare(int64_t weight_bytes, const std::string& what);
   // Checks the rows, makes room in the cache, and lists who sees what.
   void BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::State& state) const;
-  // Runs the rows through all steps; the buffers `hidden` and `output` of the program stay as they are until the
-  // workspace's next use. `wanted` rows of hidden_size are free at `gathered`.
+  // Runs the rows through the decoder; `wanted` more rows of hidden_size are free at `gathered`. All of it stays until
+  // the workspace's next use.
   struct Pass {
     Rows<float> hidden, output, gathered;
   };
   Pass Run(Context& context, std::span<const BatchRow> rows, int64_t wanted, KvCache& cache,
            Workspace::State& state) const;
+  // Lays a program's buffers into the workspace's arena by the number of rows of each kind, those of `kept` so that
+  // they stay; `extra_floats` more of them begin at the pointer returned.
+  float* Place(const Program& program, std::span<const int64_t> rows, std::span<const int> kept, int64_t extra_floats,
+               StepContext* c, Workspace::State& state) const;
 
   ModelConfig config_;
   ParameterList list_;
-  Program program_;
+  Program program_, vision_;                 // the decoder; towers and projector
   std::vector<PackedMatrix> matrices_;       // by parameter; empty for vectors
   std::vector<std::vector<float>> vectors_;  // by parameter; the position table too
   RopeTable rope_;

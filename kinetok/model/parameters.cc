@@ -16,9 +16,16 @@ class Builder {
  public:
   explicit Builder(ParameterList* list) : list_(list) {}
   int Matrix(std::string name, int64_t rows, int64_t columns, double std) {
-    return Append({std::move(name), rows, columns, Init::kNormal, std, 0});
+    return Append({std::move(name), rows, columns, Init::kNormal, std, false, 0});
   }
-  int Vector(std::string name, int64_t size, Init init) { return Append({std::move(name), size, 0, init, 0, 0}); }
+  int Table(std::string name, int64_t rows, int64_t columns, double std) {
+    const int at = Matrix(std::move(name), rows, columns, std);
+    list_->all[at].table = true;
+    return at;
+  }
+  int Vector(std::string name, int64_t size, Init init) {
+    return Append({std::move(name), size, 0, init, 0, false, 0});
+  }
 
  private:
   int Append(Parameter p) {
@@ -33,44 +40,84 @@ class Builder {
 
 }  // namespace
 
-ParameterList::ParameterList(const ModelConfig& c) {
-  Builder b(this);
+namespace {
+
+void AddNorm(Builder& b, const ModelConfig& c, const std::string& name, int* weight, int* bias) {
+  *weight = b.Vector(name + ".weight", c.hidden_size, Init::kOne);
+  if (c.norm_bias) *bias = b.Vector(name + ".bias", c.hidden_size, Init::kZero);
+}
+
+LayerParameters AddLayer(Builder& b, const ModelConfig& c, const std::string& at) {
   const double std = c.initializer_range;
   const double residual_std = std / std::sqrt(2.0 * static_cast<double>(c.num_hidden_layers));
   const int64_t width = c.hidden_size, heads_width = c.num_attention_heads * c.head_dim;
   const int64_t up_rows = c.gated_mlp ? 2 * c.intermediate_size : c.intermediate_size;
-  embedding = b.Matrix("embedding.weight", c.vocab_size, width, std);
-  if (c.position == Position::kLearned) position = b.Matrix("position.weight", c.max_position_embeddings, width, std);
-  if (c.type_vocab_size > 0) token_type = b.Matrix("token_type.weight", c.type_vocab_size, width, std);
-  const auto norm = [&](const std::string& name, int* weight, int* its_bias) {
-    *weight = b.Vector(name + ".weight", width, Init::kOne);
-    if (c.norm_bias) *its_bias = b.Vector(name + ".bias", width, Init::kZero);
+  const auto bias = [&](bool has, const char* name, int64_t size) {
+    return has ? b.Vector(at + name, size, Init::kZero) : -1;
   };
-  if (c.embedding_norm) norm("embedding_norm", &embedding_norm_weight, &embedding_norm_bias);
-  for (int64_t l = 0; l < c.num_hidden_layers; ++l) {
-    const std::string at = fmt::format("layers.{}.", l);
-    const auto bias = [&](bool has, const char* name, int64_t size) {
-      return has ? b.Vector(at + name, size, Init::kZero) : -1;
-    };
-    LayerParameters p;
-    norm(at + "norm1", &p.norm1_weight, &p.norm1_bias);
-    p.qkv_weight = b.Matrix(at + "qkv.weight", c.QkvRows(), width, std);
-    p.qkv_bias = bias(c.attention_bias, "qkv.bias", c.QkvRows());
-    p.out_weight = b.Matrix(at + "out.weight", width, heads_width, residual_std);
-    p.out_bias = bias(c.attention_out_bias, "out.bias", width);
-    norm(at + "norm2", &p.norm2_weight, &p.norm2_bias);
-    p.up_weight = b.Matrix(at + "up.weight", up_rows, width, std);
-    p.up_bias = bias(c.mlp_bias, "up.bias", up_rows);
-    p.down_weight = b.Matrix(at + "down.weight", width, c.intermediate_size, residual_std);
-    p.down_bias = bias(c.mlp_bias, "down.bias", width);
-    layers.push_back(p);
+  const auto scale = [&](const char* name) { return c.layer_scale ? b.Vector(at + name, width, Init::kOne) : -1; };
+  LayerParameters p;
+  AddNorm(b, c, at + "norm1", &p.norm1_weight, &p.norm1_bias);
+  p.qkv_weight = b.Matrix(at + "qkv.weight", c.QkvRows(), width, std);
+  p.qkv_bias = bias(c.attention_bias, "qkv.bias", c.QkvRows());
+  p.out_weight = b.Matrix(at + "out.weight", width, heads_width, residual_std);
+  p.out_bias = bias(c.attention_out_bias, "out.bias", width);
+  p.scale1 = scale("scale1");
+  AddNorm(b, c, at + "norm2", &p.norm2_weight, &p.norm2_bias);
+  p.up_weight = b.Matrix(at + "up.weight", up_rows, width, std);
+  p.up_bias = bias(c.mlp_bias, "up.bias", up_rows);
+  p.down_weight = b.Matrix(at + "down.weight", width, c.intermediate_size, residual_std);
+  p.down_bias = bias(c.mlp_bias, "down.bias", width);
+  p.scale2 = scale("scale2");
+  return p;
+}
+
+// What precedes a stack's head.
+void AddStack(Builder& b, const ModelConfig& c, const std::string& at, StackParameters* s) {
+  const double std = c.initializer_range;
+  const int64_t width = c.hidden_size;
+  if (c.patches) {
+    const PatchInput& p = *c.patches;
+    s->patch_weight = b.Matrix(at + "patch.weight", width, p.PatchWidth(), std);
+    s->patch_bias = b.Vector(at + "patch.bias", width, Init::kZero);
+    if (p.PrefixTokens() > 0) s->embedding = b.Table(at + "prefix.weight", p.PrefixTokens(), width, std);
+  } else {
+    s->embedding = b.Matrix(at + "embedding.weight", c.vocab_size, width, std);
   }
-  if (c.final_norm) norm("final_norm", &final_norm_weight, &final_norm_bias);
+  if (c.position == Position::kLearned) {
+    s->position = b.Table(at + "position.weight", c.max_position_embeddings, width, std);
+  }
+  if (c.type_vocab_size > 0) s->token_type = b.Table(at + "token_type.weight", c.type_vocab_size, width, std);
+  if (c.embedding_norm) AddNorm(b, c, at + "embedding_norm", &s->embedding_norm_weight, &s->embedding_norm_bias);
+  for (int64_t l = 0; l < c.num_hidden_layers; ++l) {
+    s->layers.push_back(AddLayer(b, c, fmt::format("{}layers.{}.", at, l)));
+  }
+  if (c.final_norm) AddNorm(b, c, at + "final_norm", &s->final_norm_weight, &s->final_norm_bias);
+}
+
+}  // namespace
+
+ParameterList::ParameterList(const ModelConfig& c) {
+  Builder b(this);
+  const double std = c.initializer_range;
+  const int64_t width = c.hidden_size;
+  int64_t features = 0;
+  for (size_t t = 0; t < c.towers.size(); ++t) {
+    AddStack(b, c.towers[t], fmt::format("towers.{}.", t), &towers.emplace_back());
+    features += c.towers[t].hidden_size;
+  }
+  for (const int64_t out : c.projector) {
+    const std::string at = fmt::format("projector.{}.", projector.size());
+    const int weight = b.Matrix(at + "weight", out, features, std);
+    projector.push_back({weight, b.Vector(at + "bias", out, Init::kZero)});
+    features = out;
+  }
+  AddStack(b, c, "", this);
   if (c.head == Head::kNone) return;
   if (c.head == Head::kMaskedLm) {
     transform_weight = b.Matrix("transform.weight", width, width, std);
     transform_bias = b.Vector("transform.bias", width, Init::kZero);
-    norm("transform_norm", &transform_norm_weight, &transform_norm_bias);
+    AddNorm(b, c, "transform_norm", &transform_norm_weight, &transform_norm_bias);
     head_bias = b.Vector("head.bias", c.vocab_size, Init::kZero);
   }
   head = c.tie_word_embeddings ? embedding : b.Matrix("head.weight", c.vocab_size, width, std);

@@ -19,6 +19,7 @@ struct Parameter {
   int64_t rows = 0, columns = 0;
   Init init = Init::kZero;
   double std = 0;      // of Init::kNormal
+  bool table = false;  // a small matrix of which rows are read: never packed
   int64_t offset = 0;  // of the first element, in a flat array of all parameters
   bool is_matrix() const { return columns > 0; }
   int64_t elements() const { return columns > 0 ? rows * columns : rows; }
@@ -27,16 +28,27 @@ struct Parameter {
 struct LayerParameters {
   int norm1_weight = -1, norm1_bias = -1, qkv_weight = -1, qkv_bias = -1, out_weight = -1, out_bias = -1;
   int norm2_weight = -1, norm2_bias = -1, up_weight = -1, up_bias = -1, down_weight = -1, down_bias = -1;
+  int scale1 = -1, scale2 = -1;  // LayerScale of the two halves
 };
 
-// All parameters, in the order of the forward pass; -1 where the configuration has none.
-struct ParameterList {
-  explicit ParameterList(const ModelConfig& config);
-
-  std::vector<Parameter> all;
+// Of one stack of layers; -1 where the configuration has none.
+struct StackParameters {
   std::vector<LayerParameters> layers;
   int embedding = -1, position = -1, token_type = -1, embedding_norm_weight = -1, embedding_norm_bias = -1;
+  int patch_weight = -1, patch_bias = -1;  // of a vision tower, whose `embedding` holds the prefix tokens
   int final_norm_weight = -1, final_norm_bias = -1;
+};
+
+// All parameters, in the order of the forward pass: towers and projector, then the decoder, which is the list itself.
+struct ParameterList : StackParameters {
+  explicit ParameterList(const ModelConfig& config);
+
+  struct Linear {
+    int weight = -1, bias = -1;
+  };
+  std::vector<Parameter> all;
+  std::vector<StackParameters> towers;
+  std::vector<Linear> projector;
   int transform_weight = -1, transform_bias = -1, transform_norm_weight = -1, transform_norm_bias = -1;  // kMaskedLm
   int head = -1;           // == embedding when tied; -1 with Head::kNone
   int head_bias = -1;      // kMaskedLm
@@ -57,6 +69,7 @@ struct PublishedTensor {
   int64_t first_row = 0, rows = 0;
   bool transposed = false;   // stored [inputs, outputs], as GPT-2's Conv1D does
   bool zero_filled = false;  // the layout demands it, the model lacks it (a bias-free GPT-2): written as zeros
+  bool unread = false;       // zero_filled where we write it, anything where others do: it changes nothing
   std::vector<int64_t> shape;
   // > 0: of each head of so many rows the halves are stored interleaved, 0, d/2, 1, d/2 + 1, ... (GGUF).
   int64_t rotary_dim = 0;

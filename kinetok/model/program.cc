@@ -10,35 +10,92 @@ namespace {
 class Compiler {
  public:
   Compiler(const ModelConfig& config, const ParameterList& list, bool training)
-      : c_(config), list_(list), training_(training) {}
+      : model_(config), list_(list), training_(training) {}
 
-  Program Run() {
-    int x = Buffer("embedded", c_.hidden_size);
-    Emit({.op = Op::kEmbed, .out = x, .weight = list_.embedding, .bias = list_.position, .weight2 = list_.token_type});
-    if (c_.embedding_norm) x = NormStep("embedding_norm", x, list_.embedding_norm_weight, list_.embedding_norm_bias);
-    x = Dropout(x, c_.embd_pdrop);
-    for (layer_ = 0; layer_ < static_cast<int>(list_.layers.size()); ++layer_) x = Layer(x, list_.layers[layer_]);
-    layer_ = -1;
-    if (c_.final_norm) x = NormStep("final_norm", x, list_.final_norm_weight, list_.final_norm_bias);
+  Program Run(Program::Part part) {
+    if (part != Program::Part::kDecoder && !model_.towers.empty()) Vision();
+    if (part != Program::Part::kVision) Decoder();
+    return std::move(program_);
+  }
+
+ private:
+  void Vision() {
+    std::vector<int> features;
+    int first_layer = static_cast<int>(model_.num_hidden_layers);
+    for (size_t t = 0; t < model_.towers.size(); ++t) {
+      const int stack = 1 + static_cast<int>(t);
+      Enter(stack, RowKind::kPatches);
+      program_.pixels.push_back(Buffer("pixels", c_->patches->PatchWidth()));
+      program_.buffers.back().first_use = 0;  // written by the caller, before the first step
+      const StackParameters& p = list_.towers[t];
+      const int patches = Linear("patches", program_.pixels.back(), p.patch_weight, p.patch_bias);
+      Enter(stack, RowKind::Tower(static_cast<int>(t)));
+      features.push_back(Stack(p, patches, first_layer));
+      first_layer += static_cast<int>(p.layers.size());
+    }
+    Enter(0, RowKind::kPatches);
+    const bool two = features.size() > 1;
+    int64_t width = 0;
+    for (const int f : features) width += program_.buffers[f].width;
+    int x = Buffer("features", width);
+    Emit({.op = Op::kFeatures, .in = features[0], .in2 = two ? features[1] : -1, .out = x});
+    for (size_t i = 0; i < list_.projector.size(); ++i) {
+      if (i > 0) x = Activate(x, program_.buffers[x].width, Activation::kGeluErf);
+      x = Linear("projected", x, list_.projector[i].weight, list_.projector[i].bias);
+    }
+    program_.features = x;
+  }
+
+  void Decoder() {
+    Enter(0, RowKind::kDecoder);
+    program_.decoder_embed = static_cast<int>(program_.steps.size());
+    int x = Stack(list_, program_.features, 0);
     program_.hidden = x;
-    if (c_.head == Head::kMaskedLm) {
-      x = Activate(Linear("transform", x, list_.transform_weight, list_.transform_bias), c_.hidden_size);
+    if (c_->head == Head::kMaskedLm) {
+      x = Activate(Linear("transform", x, list_.transform_weight, list_.transform_bias), c_->hidden_size,
+                   c_->activation);
       x = NormStep("transform_norm", x, list_.transform_norm_weight, list_.transform_norm_bias);
     }
     program_.output = x;
     program_.head = list_.head;
     program_.head_bias = list_.head_bias;
-    return std::move(program_);
   }
 
- private:
+  // The steps that follow work on rows of this kind by this stack's configuration.
+  void Enter(int stack, int rows) {
+    stack_ = stack;
+    rows_ = rows;
+    c_ = stack == 0 ? &model_ : &model_.towers[stack - 1];
+  }
+
+  // From the embedding to the final norm.
+  int Stack(const StackParameters& p, int embeddings, int first_layer) {
+    int x = Buffer("embedded", c_->hidden_size);
+    Emit({.op = Op::kEmbed,
+          .in = embeddings,
+          .out = x,
+          .weight = p.embedding,
+          .bias = p.position,
+          .weight2 = p.token_type});
+    if (c_->embedding_norm) x = NormStep("embedding_norm", x, p.embedding_norm_weight, p.embedding_norm_bias);
+    x = Dropout(x, c_->embd_pdrop);
+    for (size_t l = 0; l < p.layers.size(); ++l) {
+      layer_ = first_layer + static_cast<int>(l);
+      program_.layers = std::max(program_.layers, layer_ + 1);
+      x = Layer(x, p.layers[l]);
+    }
+    layer_ = -1;
+    return c_->final_norm ? NormStep("final_norm", x, p.final_norm_weight, p.final_norm_bias) : x;
+  }
+
   int Buffer(std::string name, int64_t width) {
-    program_.buffers.push_back({std::move(name), width, layer_, static_cast<int>(program_.steps.size()), 0});
+    program_.buffers.push_back({std::move(name), width, rows_, layer_, static_cast<int>(program_.steps.size()), 0});
     return static_cast<int>(program_.buffers.size()) - 1;
   }
 
   void Emit(Step step) {
     step.layer = layer_;
+    step.stack = stack_;
     const int at = static_cast<int>(program_.steps.size());
     for (const int b : {step.in, step.in2, step.out, step.statistics, step.statistics2}) {
       if (b >= 0) program_.buffers[b].last_use = std::max(program_.buffers[b].last_use, at);
@@ -50,9 +107,9 @@ class Compiler {
     Step s{.op = Op::kNorm, .in = in, .weight = weight, .bias = bias};
     if (training_) {
       s.statistics = Buffer(name + ".inv_std", 1);
-      if (c_.norm == Norm::kLayer) s.statistics2 = Buffer(name + ".mean", 1);
+      if (c_->norm == Norm::kLayer) s.statistics2 = Buffer(name + ".mean", 1);
     }
-    s.out = Buffer(std::move(name), c_.hidden_size);
+    s.out = Buffer(std::move(name), c_->hidden_size);
     Emit(s);
     return s.out;
   }
@@ -71,45 +128,59 @@ class Compiler {
   }
 
   int Add(int a, int b) {
-    const int out = Buffer("residual", c_.hidden_size);
+    const int out = Buffer("residual", c_->hidden_size);
     Emit({.op = Op::kAdd, .in = a, .in2 = b, .out = out});
     return out;
   }
 
   int Attention(int qkv) {
-    if (c_.position == Position::kRope) Emit({.op = Op::kRope, .in = qkv});
+    if (c_->position == Position::kRope) Emit({.op = Op::kRope, .in = qkv});
     Step s{.op = Op::kAttention, .in = qkv};
     if (training_) {
-      s.statistics = Buffer("log_sum", c_.num_attention_heads);
-      s.dropout = c_.attn_pdrop;
+      s.statistics = Buffer("log_sum", c_->num_attention_heads);
+      s.dropout = c_->attn_pdrop;
       s.dropout_site = sites_++;
     }
-    s.out = Buffer("attended", c_.num_attention_heads * c_.head_dim);
+    s.out = Buffer("attended", c_->num_attention_heads * c_->head_dim);
     Emit(s);
     return s.out;
   }
 
-  int Activate(int in, int64_t width, Op op = Op::kActivate) {
+  int Activate(int in, int64_t width, Activation activation) {
     const int out = Buffer("activated", width);
-    Emit({.op = op, .in = in, .out = out});
+    Emit({.op = Op::kActivate, .in = in, .out = out, .activation = activation});
+    return out;
+  }
+
+  int SwiGlu(int in, int64_t width) {
+    const int out = Buffer("activated", width);
+    Emit({.op = Op::kSwiGlu, .in = in, .out = out});
+    return out;
+  }
+
+  int Scale(int in, int weight) {
+    if (weight < 0) return in;
+    const int out = Buffer("scaled", c_->hidden_size);
+    Emit({.op = Op::kScale, .in = in, .out = out, .weight = weight});
     return out;
   }
 
   int AttentionHalf(int x, const LayerParameters& p) {
     const int attended = Attention(Linear("qkv", x, p.qkv_weight, p.qkv_bias));
-    return Dropout(Linear("attention_out", attended, p.out_weight, p.out_bias), c_.resid_pdrop);
+    return Dropout(Scale(Linear("attention_out", attended, p.out_weight, p.out_bias), p.scale1), c_->resid_pdrop);
   }
 
   int MlpHalf(int x, const LayerParameters& p) {
     const int up = Linear("up", x, p.up_weight, p.up_bias);
-    const int hidden = Activate(up, c_.intermediate_size, c_.gated_mlp ? Op::kSwiGlu : Op::kActivate);
-    return Dropout(Linear("down", hidden, p.down_weight, p.down_bias), c_.resid_pdrop);
+    const int64_t width = c_->intermediate_size;
+    const int hidden = c_->gated_mlp ? SwiGlu(up, width) : Activate(up, width, c_->activation);
+    return Dropout(Scale(Linear("down", hidden, p.down_weight, p.down_bias), p.scale2), c_->resid_pdrop);
   }
 
   int Layer(int x, const LayerParameters& p) {
     const auto norm1 = [&](int in) { return NormStep("norm1", in, p.norm1_weight, p.norm1_bias); };
     const auto norm2 = [&](int in) { return NormStep("norm2", in, p.norm2_weight, p.norm2_bias); };
-    if (c_.norm_place == NormPlace::kBefore) {
+    if (c_->norm_place == NormPlace::kBefore) {
       x = Add(x, AttentionHalf(norm1(x), p));
       return Add(x, MlpHalf(norm2(x), p));
     }
@@ -117,9 +188,11 @@ class Compiler {
     return norm2(Add(x, MlpHalf(x, p)));
   }
 
-  const ModelConfig& c_;
+  const ModelConfig& model_;
   const ParameterList& list_;
   bool training_;
+  const ModelConfig* c_ = nullptr;  // of the stack at hand
+  int stack_ = 0, rows_ = RowKind::kDecoder;
   int layer_ = -1;
   uint32_t sites_ = 0;
   Program program_;
@@ -127,8 +200,8 @@ class Compiler {
 
 }  // namespace
 
-Program Program::Compile(const ModelConfig& config, const ParameterList& list, bool training) {
-  return Compiler(config, list, training).Run();
+Program Program::Compile(const ModelConfig& config, const ParameterList& list, bool training, Part part) {
+  return Compiler(config, list, training).Run(part);
 }
 
 }  // namespace kinetok

@@ -1,12 +1,21 @@
 // Where the tensors of published checkpoints go; their names are in architectures/.
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <utility>
 
 #include "kinetok/base/error.h"
 #include "kinetok/model/architecture.h"
 
 namespace kinetok {
+namespace {
+
+int64_t Product(std::span<const int64_t> shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+}  // namespace
 
 void TensorTable::Add(std::string name, int parameter, bool transposed) {
   Slice(std::move(name), parameter, 0, list_.all[parameter].rows, transposed);
@@ -16,7 +25,12 @@ void TensorTable::Slice(std::string name, int parameter, int64_t first, int64_t 
   const Parameter& p = list_.all[parameter];
   std::vector<int64_t> shape = {rows};
   if (p.is_matrix()) shape = transposed ? std::vector<int64_t>{p.columns, rows} : std::vector<int64_t>{rows, p.columns};
-  out_->push_back({std::move(name), parameter, first, rows, transposed, false, std::move(shape)});
+  out_->push_back({.name = std::move(name),
+                   .parameter = parameter,
+                   .first_row = first,
+                   .rows = rows,
+                   .transposed = transposed,
+                   .shape = std::move(shape)});
 }
 
 void TensorTable::Interleaved(std::string name, int parameter, int64_t first, int64_t rows, int64_t rotary_dim) {
@@ -26,11 +40,24 @@ void TensorTable::Interleaved(std::string name, int parameter, int64_t first, in
 
 void TensorTable::Bias(std::string name, int parameter, int64_t size) {
   if (parameter >= 0) return Add(std::move(name), parameter);
-  out_->push_back({std::move(name), -1, 0, size, false, true, {size}});
+  out_->push_back({.name = std::move(name), .rows = size, .zero_filled = true, .shape = {size}});
+}
+
+void TensorTable::Shaped(std::string name, int parameter, std::vector<int64_t> shape, int64_t first) {
+  const Parameter& p = list_.all[parameter];
+  const int64_t rows = Product(shape) / std::max<int64_t>(1, p.columns);
+  out_->push_back(
+      {.name = std::move(name), .parameter = parameter, .first_row = first, .rows = rows, .shape = std::move(shape)});
+}
+
+void TensorTable::Unread(std::string name, std::vector<int64_t> shape) {
+  const int64_t elements = Product(shape);
+  out_->push_back(
+      {.name = std::move(name), .rows = elements, .zero_filled = true, .unread = true, .shape = std::move(shape)});
 }
 
 std::span<const Architecture* const> Architectures() {
-  static const Architecture* const all[] = {&kGpt1, &kGpt2, &kGptNeo, &kLlama, &kBert};
+  static const Architecture* const all[] = {&kGpt1, &kGpt2, &kGptNeo, &kLlama, &kBert, &kOpenVla};
   return all;
 }
 
@@ -63,8 +90,9 @@ std::string CanonicalTensorName(const ModelConfig& config, std::string_view name
   const auto begins = [name](std::string_view beginning) { return name.starts_with(beginning); };
   const bool whole = begins(a.prefix) || std::any_of(a.unprefixed.begin(), a.unprefixed.end(), begins);
   std::string out = (whole ? "" : std::string(a.prefix)) + std::string(name);
-  for (const auto& [old, now] : {std::pair{".gamma", ".weight"}, std::pair{".beta", ".bias"}}) {  // of norms, once
-    if (out.ends_with(old)) out.replace(out.size() - std::string_view(old).size(), std::string::npos, now);
+  for (const auto& [theirs, ours] : a.spellings) {
+    const size_t at = out.find(theirs);
+    if (at != std::string::npos) out.replace(at, theirs.size(), ours);
   }
   return out;
 }

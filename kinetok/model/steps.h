@@ -18,19 +18,29 @@ struct ParameterView {
   Span<const float> vector() const { return {plain.data, static_cast<size_t>(plain.width)}; }
 };
 
+// The rows of one stack in a pass.
+struct StackRows {
+  const ModelConfig* config = nullptr;
+  Span<const int32_t> tokens;     // [rows], -1: an embedding
+  Span<const int32_t> positions;  // [rows], in the table of positions; -1: none
+  // [rows], the embedding of a row without a token; may be empty where there is none.
+  Span<const float* const> embeddings;
+};
+
 // What one pass over a batch works on.
 struct StepContext {
-  const ModelConfig* config = nullptr;
   const Program* program = nullptr;
   Span<const ParameterView> parameters;
   const RopeTable* rope = nullptr;
 
-  Span<const int32_t> tokens, positions;                 // [rows]
+  std::vector<StackRows> stacks;                         // by Step::stack
   std::vector<Span<const AttentionRow>> attention_rows;  // by layer
   std::vector<KvPages> kv;                               // by layer
   std::vector<Rows<float>> buffers;                      // by Program::buffers index
   DropoutSite dropout;                                   // seed and step
-  Span<const uint64_t> dropout_keys;                     // [rows]
+  Span<const uint64_t> dropout_keys;                     // [rows] of the decoder
+
+  const ModelConfig& config(const Step& s) const { return *stacks[s.stack].config; }
 };
 
 // The rotary table of a model for `positions` positions, its scaling included.

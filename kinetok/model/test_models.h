@@ -1,6 +1,7 @@
 // Small models for tests (odd widths, grouped heads, every branch of the configuration), and batches to train them on.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <string>
@@ -11,6 +12,7 @@
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/presets.h"
 #include "kinetok/model/training_pass.h"
+#include "kinetok/model/vision.h"
 
 namespace kinetok {
 
@@ -74,6 +76,42 @@ inline NamedConfig TestEncoder() {
   return {"bert", ShapedLike(TestConfigs()[0].config, Preset("tiny-bert"))};
 }
 
+// Two towers that differ in everything, a projector and a decoder.
+inline NamedConfig TestVisionModel() {
+  ModelConfig c = TestConfigs()[2].config, tower;
+  c.model_type = "openvla";
+  c.bos_token_id = 1;
+  c.eos_token_ids = {2};
+  tower.model_type = "vision";
+  tower.hidden_size = 60;
+  tower.num_hidden_layers = 2;
+  tower.num_attention_heads = tower.num_key_value_heads = 3;
+  tower.head_dim = 20;
+  tower.intermediate_size = 90;
+  tower.final_norm = false;
+  tower.norm_eps = 1e-6;
+  tower.activation = Activation::kGeluErf;
+  tower.head = Head::kNone;
+  tower.tie_word_embeddings = false;
+  tower.masks = {Mask::Full()};
+  tower.layer_scale = true;
+  tower.patches = PatchInput{
+      .timm_id = "first", .image_size = 20, .patch_size = 5, .class_token = true, .reg_tokens = 2, .unread_layers = 1};
+  tower.vocab_size = tower.patches->PrefixTokens();
+  tower.max_position_embeddings = tower.patches->Patches();
+  c.towers = {tower, tower};
+  ModelConfig& second = c.towers[1];
+  second.layer_scale = false;
+  second.hidden_size = second.intermediate_size = 52;
+  second.num_attention_heads = second.num_key_value_heads = 2;
+  second.head_dim = 26;
+  second.num_hidden_layers = 1;
+  second.patches = PatchInput{.timm_id = "second", .image_size = 16, .patch_size = 4, .attn_pool = true};
+  second.vocab_size = 0;
+  c.projector = {4 * (60 + 52), c.hidden_size, c.hidden_size};
+  return {"openvla", c};
+}
+
 // The models that continue texts, and the encoder, which reads each whole.
 inline std::vector<NamedConfig> AllTestConfigs() {
   std::vector<NamedConfig> all = TestConfigs();
@@ -122,7 +160,8 @@ inline std::vector<int32_t> DrawTokens(int64_t count, int64_t vocab, uint64_t se
   return tokens;
 }
 
-// A ragged batch with some rows that carry no loss.
+// A ragged batch with some rows that carry no loss. For a model that sees images, a sequence has one behind its first
+// token when it is long enough.
 struct RaggedBatch {
   RaggedBatch(const ModelConfig& config, std::vector<int32_t> sequence_lengths, uint64_t seed)
       : lengths(std::move(sequence_lengths)) {
@@ -130,16 +169,23 @@ struct RaggedBatch {
     tokens = DrawTokens(rows, config.vocab_size, seed);
     labels = DrawTokens(rows, config.vocab_size, seed + 1);
     for (int64_t i = 0; i < rows; i += 5) labels[i] = -1;
+    AddImages(config, seed);
     for (int64_t i = 0; i < rows; ++i) weights.push_back(labels[i] < 0 ? 0.0f : 0.02f);
     for (size_t s = 0; s < lengths.size(); ++s) keys.push_back(100 + s);
   }
-  TrainingBatch View() const { return {tokens, labels, weights, lengths, keys}; }
+  TrainingBatch View() const { return {tokens, labels, weights, lengths, keys, pixels}; }
   // The sequences [first, last) alone.
   RaggedBatch Part(size_t first, size_t last) const {
     RaggedBatch out = *this;
     const auto begin = std::accumulate(lengths.begin(), lengths.begin() + static_cast<long>(first), 0L);
     const auto end = std::accumulate(lengths.begin(), lengths.begin() + static_cast<long>(last), 0L);
     const auto cut = [&](auto& v) { v = {v.begin() + begin, v.begin() + end}; };
+    const auto images_before = [&](size_t sequence) {
+      return std::accumulate(images.begin(), images.begin() + static_cast<long>(sequence), int64_t{0});
+    };
+    out.pixels = {pixels.begin() + images_before(first) * image_floats,
+                  pixels.begin() + images_before(last) * image_floats};
+    out.images = {images.begin() + static_cast<long>(first), images.begin() + static_cast<long>(last)};
     cut(out.tokens);
     cut(out.labels);
     cut(out.weights);
@@ -147,13 +193,35 @@ struct RaggedBatch {
     out.keys = {keys.begin() + static_cast<long>(first), keys.begin() + static_cast<long>(last)};
     return out;
   }
-  std::vector<int32_t> tokens, labels, lengths;
-  std::vector<float> weights;
+  std::vector<int32_t> tokens, labels, lengths, images;  // `images`: of each sequence
+  std::vector<float> weights, pixels;
   std::vector<uint64_t> keys;
+  int64_t image_floats = 0;
+
+ private:
+  void AddImages(const ModelConfig& config, uint64_t seed) {
+    images.assign(lengths.size(), 0);
+    image_floats = ImageFloats(config);
+    int64_t at = 0;
+    for (size_t s = 0; s < lengths.size(); at += lengths[s++]) {
+      if (config.towers.empty() || lengths[s] < 2 + config.ImagePatches()) continue;
+      images[s] = 1;
+      std::fill_n(tokens.begin() + at + 1, config.ImagePatches(), -1);
+      std::fill_n(labels.begin() + at + 1, config.ImagePatches() - 1, -1);  // the last patch predicts the next token
+      for (int64_t i = 0; i < image_floats; ++i) {
+        const Philox4 bits = RandomBits(seed, RandomStream::kTest, 78, pixels.size());
+        pixels.push_back(static_cast<float>(4 * UniformDouble(bits[0], bits[1]) - 2));
+      }
+    }
+  }
 };
 
 inline TrainingPassOptions TestPassOptions(const ModelConfig& config) {
-  return {.max_rows = 310, .max_sequences = 4, .max_length = config.max_position_embeddings, .dropout_seed = 9};
+  return {.max_rows = 310,
+          .max_sequences = 4,
+          .max_length = config.max_position_embeddings,
+          .max_images = 4,
+          .dropout_seed = 9};
 }
 
 struct PassResult {

@@ -10,6 +10,7 @@
 #include "kinetok/kernels/gemm.h"
 #include "kinetok/model/steps.h"
 #include "kinetok/model/training_plan.h"
+#include "kinetok/model/vision.h"
 #include "kinetok/tensor/buffer.h"
 
 namespace kinetok {
@@ -33,13 +34,21 @@ void CheckBatch(const ModelConfig& config, const TrainingPassOptions& options, c
     sum += n;
   }
   KINETOK_CHECK(sum == static_cast<int64_t>(rows));
+  int64_t patches = 0;
   for (size_t i = 0; i < rows; ++i) {
-    if (batch.tokens[i] < 0 || batch.tokens[i] >= config.vocab_size) {
+    patches += batch.tokens[i] == -1 ? 1 : 0;
+    if (batch.tokens[i] < -1 || batch.tokens[i] >= config.vocab_size) {
       Fail("training token {} is outside the vocabulary of {}", batch.tokens[i], config.vocab_size);
     }
     if (batch.labels[i] >= config.vocab_size) {
       Fail("training label {} is outside the vocabulary of {}", batch.labels[i], config.vocab_size);
     }
+  }
+  const int64_t images = ImagesIn(config, batch.pixels);
+  KINETOK_CHECK(images <= options.max_images);
+  if (patches != images * config.ImagePatches()) {
+    Fail("a training batch of {} images has {} rows for patches, expected {}", images, patches,
+         images * config.ImagePatches());
   }
 }
 
@@ -50,7 +59,7 @@ struct TrainingPass::State {
       : config(model),
         list(parameters),
         options(pass),
-        program(Program::Compile(Undropped(model, pass), parameters, pass.backward)),
+        program(Program::Compile(Undropped(model, pass), parameters, pass.backward, Program::Part::kAll)),
         plan(config, program, pass) {
     RequireNextToken(config, "training");
     KINETOK_CHECK(pass.max_rows > 0 && pass.max_sequences > 0 && pass.max_length > 0 && pass.step_rows >= 0);
@@ -65,6 +74,7 @@ struct TrainingPass::State {
   float* At(int arena_buffer) const { return arena.As<float>().data() + plan.arena.offset(arena_buffer); }
 
   void Bind(std::span<const float> weights, const TrainingBatch& batch, uint64_t step);
+  void BindImages(const TrainingBatch& batch);
   void BindKv(const TrainingBatch& batch);
   void BindGradients(std::span<float> gradients);
   void Loss(Context& context, const TrainingBatch& batch, std::span<float> losses, bool backward);
@@ -79,13 +89,15 @@ struct TrainingPass::State {
   Buffer arena;  // allocated by the first pass
 
   // Of the current batch.
-  int64_t rows = 0;
+  int64_t rows = 0, images = 0;
   StepContext c;
   GradientContext g;
   std::vector<ParameterView> parameter_views;
   std::vector<int32_t> positions;
   std::vector<uint64_t> keys;
   std::vector<std::vector<AttentionRow>> layer_rows;  // by layer; layers with the same mask repeat it
+  std::vector<TowerRows> towers;
+  std::vector<const float*> embeddings;
   std::vector<float*> pages;
   std::vector<float* const*> tables;
 
@@ -116,40 +128,69 @@ void TrainingPass::State::Bind(std::span<const float> weights, const TrainingBat
     }
   }
   c = {};
-  c.config = &config;
   c.program = &program;
   c.parameters = parameter_views;
   c.rope = &rope;
-  c.tokens = batch.tokens;
-  c.positions = positions;
-  for (const auto& r : layer_rows) c.attention_rows.emplace_back(r);
-  for (size_t b = 0; b < program.buffers.size(); ++b) {
-    c.buffers.emplace_back(At(plan.values[b]), rows, program.buffers[b].width);
-  }
   c.dropout.seed = options.dropout_seed;
   c.dropout.step = step;
   c.dropout_keys = keys;
+  for (const auto& r : layer_rows) c.attention_rows.emplace_back(r);
+  images = ImagesIn(config, batch.pixels);
+  const std::vector<int64_t> counts = RowCounts(config, rows, images);
+  for (size_t b = 0; b < program.buffers.size(); ++b) {
+    c.buffers.emplace_back(At(plan.values[b]), counts[program.buffers[b].rows], program.buffers[b].width);
+  }
+  c.stacks.push_back({&config, batch.tokens, positions, {}});
+  if (!config.towers.empty()) BindImages(batch);
   BindKv(batch);
 }
 
+void TrainingPass::State::BindImages(const TrainingBatch& batch) {
+  embeddings.assign(rows, nullptr);
+  int64_t patch = 0;
+  for (int64_t i = 0; i < rows; ++i) {
+    if (batch.tokens[i] < 0) embeddings[i] = c.buffers[program.features][patch++];
+  }
+  c.stacks[0].embeddings = embeddings;
+  towers.resize(config.towers.size());
+  for (size_t t = 0; t < towers.size(); ++t) {
+    const ModelConfig& tower = config.towers[t];
+    CutPatches(config, static_cast<int>(t), batch.pixels, c.buffers[program.pixels[t]]);
+    towers[t].List(tower, images, c.buffers[EmbeddedPatches(program, static_cast<int>(t))]);
+    c.stacks.push_back(towers[t].Stack(tower));
+    for (int64_t l = 0; l < tower.num_hidden_layers; ++l) c.attention_rows.emplace_back(towers[t].attention);
+  }
+}
+
 void TrainingPass::State::BindKv(const TrainingBatch& batch) {
-  const int64_t page = KvPageFloats(config.num_key_value_heads, config.head_dim);
-  const auto sequences = static_cast<int64_t>(batch.lengths.size());
   pages.clear();
   tables.clear();
-  for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
-    for (int64_t p = 0; p < plan.kv_pages; ++p) pages.push_back(At(plan.kv[l]) + p * page);
-  }
-  for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
-    int64_t first = l * plan.kv_pages;
-    for (int64_t s = 0; s < sequences; ++s) {
-      tables.push_back(pages.data() + first);
-      first += CeilDiv(batch.lengths[s], kKeyBlock);
+  // By layer, the pages that its sequences have, one after the other.
+  std::vector<size_t> first_page, first_table;
+  const auto add_layer = [&](const ModelConfig& stack, int layer, size_t sequences, auto length) {
+    const int64_t page = KvPageFloats(stack.num_key_value_heads, stack.head_dim);
+    int64_t used = 0;
+    first_table.push_back(tables.size());
+    for (size_t s = 0; s < sequences; ++s) {
+      first_page.push_back(pages.size());
+      tables.push_back(nullptr);
+      for (int64_t p = 0; p < CeilDiv(length(s), kKeyBlock); ++p) pages.push_back(At(plan.kv[layer]) + used++ * page);
     }
+  };
+  int layer = 0;
+  for (; layer < static_cast<int>(config.num_hidden_layers); ++layer) {
+    add_layer(config, layer, batch.lengths.size(), [&](size_t s) { return int64_t{batch.lengths[s]}; });
   }
-  for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
-    c.kv.push_back({Span<float* const* const>(tables).subspan(l * sequences, sequences), config.num_key_value_heads,
-                    config.head_dim});
+  for (const ModelConfig& tower : config.towers) {
+    const int end = layer + static_cast<int>(tower.num_hidden_layers);
+    for (; layer < end; ++layer) add_layer(tower, layer, images, [&](size_t) { return TowerLength(tower); });
+  }
+  for (size_t t = 0; t < tables.size(); ++t) tables[t] = pages.data() + first_page[t];
+  first_table.push_back(tables.size());
+  for (size_t l = 0; l + 1 < first_table.size(); ++l) {
+    const ModelConfig& stack = *c.stacks[StackOfLayer(config, static_cast<int64_t>(l))].config;
+    c.kv.push_back({Span<float* const* const>(tables).subspan(first_table[l], first_table[l + 1] - first_table[l]),
+                    stack.num_key_value_heads, stack.head_dim});
   }
 }
 
@@ -160,7 +201,7 @@ void TrainingPass::State::BindGradients(std::span<float> gradients) {
   g.written.assign(program.buffers.size(), false);
   for (size_t b = 0; b < program.buffers.size(); ++b) {
     const int buffer = plan.gradients[plan.shared[b]];
-    g.buffers.push_back(buffer < 0 ? Rows<float>() : Rows<float>(At(buffer), rows, program.buffers[b].width));
+    g.buffers.push_back(buffer < 0 ? Rows<float>() : Rows<float>(At(buffer), c.buffers[b].rows, c.buffers[b].width));
   }
   for (const Parameter& p : list.all) g.parameters.push_back(ParameterRows(p, gradients));
 }
@@ -181,14 +222,15 @@ void TrainingPass::State::Loss(Context& context, const TrainingBatch& batch, std
 }
 
 void TrainingPass::State::KeepEmbeddingGradient() {
-  const Rows<float> d = g.buffers[program.steps[0].out];
+  const Rows<float> d = g.buffers[program.steps[program.decoder_embed].out];
   const int64_t step_rows = options.step_rows > 0 ? options.step_rows : options.max_rows;
   if (kept_gradients.capacity() == 0) {  // the first pass; Finish keeps the capacity
     kept_tokens.reserve(step_rows);
     kept_positions.reserve(step_rows);
     kept_gradients.reserve(step_rows * d.width);
   }
-  kept_tokens.insert(kept_tokens.end(), c.tokens.begin(), c.tokens.end());
+  const Span<const int32_t> tokens = c.stacks[0].tokens;
+  kept_tokens.insert(kept_tokens.end(), tokens.begin(), tokens.end());
   kept_positions.insert(kept_positions.end(), positions.begin(), positions.end());
   kept_gradients.insert(kept_gradients.end(), d.data, d.data + rows * d.width);
 }
@@ -230,15 +272,15 @@ void TrainingPass::ForwardBackward(Context& context, std::span<const float> weig
         break;
       case PassEvent::Kind::kBackward:
         BackwardStep(context, s.c, s.g, s.program.steps[e.step]);
+        if (e.step == s.program.decoder_embed) s.KeepEmbeddingGradient();  // before a tower takes its memory
         break;
     }
   }
-  s.KeepEmbeddingGradient();
 }
 
 void TrainingPass::Finish(Context& context, std::span<float> gradients) {
   State& s = *state_;
-  const Step& embed = s.program.steps[0];
+  const Step& embed = s.program.steps[s.program.decoder_embed];
   const int64_t width = s.config.hidden_size;
   const Rows<const float> d(s.kept_gradients.data(), static_cast<int64_t>(s.kept_tokens.size()), width);
   EmbedBackward(context, s.kept_tokens, d, ParameterRows(s.list.all[embed.weight], gradients));

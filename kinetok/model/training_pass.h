@@ -12,19 +12,22 @@
 
 namespace kinetok {
 
-// Whole sequences side by side. Row i of a sequence is its position i; it is trained to predict labels[i].
+// Whole sequences side by side. Row i of a sequence is its position i; it is trained to predict labels[i]. Rows without
+// a token are the patches of the images, in order: as many in all as `pixels` has.
 struct TrainingBatch {
-  std::span<const int32_t> tokens;        // [rows], in [0, vocab_size): checked
+  std::span<const int32_t> tokens;        // [rows], in [0, vocab_size), or -1: checked
   std::span<const int32_t> labels;        // [rows], in [0, vocab_size), or -1: no loss here
   std::span<const float> weights;         // [rows]: what each row's loss counts in the gradient, e.g. 1 / labelled rows
   std::span<const int32_t> lengths;       // [sequences], sum = rows, each <= the context
   std::span<const uint64_t> sample_keys;  // [sequences]: the sample's global index in the run (keys its dropout)
+  std::span<const float> pixels = {};     // [images, 3 * towers, image_size, image_size], as of Model::EncodeImages
 };
 
 struct TrainingPassOptions {
   int64_t max_rows = 0;  // of one batch
   int64_t max_sequences = 0;
   int64_t max_length = 0;  // of one sequence
+  int64_t max_images = 0;  // of one batch
   // Of all batches between two calls of Finish, which waits for every row's embedding gradient: [step_rows,
   // hidden_size] f32 are reserved for them by the first backward pass. 0: max_rows. For more rows than that the reserve
   // grows: no bit changes, but while it moves it is there twice.

@@ -23,13 +23,23 @@ PassResult RunPass(Context& context, const ModelConfig& config, const TrainingPa
   return RunTrainingStep(context, pass, list, flat, batches);
 }
 
+std::vector<NamedConfig> Configs() {
+  std::vector<NamedConfig> all = TestConfigs();
+  all.push_back(TestVisionModel());
+  return all;
+}
+
 class TrainingPassTest : public ::testing::TestWithParam<int> {
  protected:
   TrainingPassTest()
-      : config_(TestConfigs()[GetParam()].config),
+      : config_(Configs()[GetParam()].config),
         list_(config_),
         flat_(DrawParameters(list_, 6)),
         batch_(config_, {65, 130, 7}, 40) {
+    for (const ParameterList::Linear& layer : list_.projector) {  // an image then matters as much as the text
+      const Parameter& weight = list_.all[layer.weight];
+      for (int64_t e = 0; e < weight.elements(); ++e) flat_[weight.offset + e] *= 4;
+    }
     if (config_.scale_attention) return;
     for (const LayerParameters& layer : list_.layers) {  // q and k of half the size: scores as large as scaled ones
       const Parameter& qkv = list_.all[layer.qkv_weight];
@@ -47,13 +57,19 @@ TEST_P(TrainingPassTest, LossesAreTheBitsThatInferenceComputes) {
   const PassResult r = RunPass(context, config_, TestPassOptions(config_), flat_, {batch_});
   const auto model = Model::FromParameters(context, config_, flat_, DType::kF32, nullptr);
   KvCache cache(config_);
-  Workspace workspace;
+  Workspace workspace, vision;
+  Rows<const float> patches;
+  if (!config_.towers.empty()) patches = model->EncodeImages(context, batch_.pixels, vision);
   std::vector<BatchRow> rows;
   size_t at = 0;
+  int64_t patch = 0;
   for (const int32_t n : batch_.lengths) {
     const int id = cache.NewSequence();
-    for (int32_t i = 0; i < n; ++i) rows.push_back({batch_.tokens[at++], id, true});
+    for (int32_t i = 0; i < n; ++i, ++at) {
+      rows.push_back({batch_.tokens[at], id, true, batch_.tokens[at] < 0 ? patches[patch++] : nullptr});
+    }
   }
+  EXPECT_EQ(patch, patches.rows);
   const Rows<const float> logits = model->Forward(context, rows, cache, workspace);
   std::vector<float> copy(logits.data, logits.data + logits.rows * logits.width), losses(rows.size());
   CrossEntropy(context, batch_.labels, {}, Rows<float>(copy.data(), logits.rows, logits.width), losses);
@@ -65,7 +81,7 @@ TEST_P(TrainingPassTest, TheHeadInChunksOfSixteenRowsGivesTheSameBits) {
   Context context(2, BestIsa());
   TrainingPassOptions whole = TestPassOptions(config_), chunked = whole;
   chunked.logits_chunk_bytes = 16 * config_.vocab_size * 4;
-  const Program program = Program::Compile(config_, list_, /*training=*/true);
+  const Program program = Program::Compile(config_, list_, /*training=*/true, Program::Part::kAll);
   ASSERT_GE(TrainingPlan(config_, program, whole).chunk_rows, 202);
   ASSERT_EQ(TrainingPlan(config_, program, chunked).chunk_rows, 16);  // twelve, and one of ten rows
   const PassResult want = RunPass(context, config_, whole, flat_, {batch_});
@@ -115,12 +131,13 @@ TEST_P(TrainingPassTest, TheGradientIsTheDerivativeOfTheLoss) {
         for (size_t k = 0; k < losses.size(); ++k) sum += static_cast<double>(losses[k]) * batch_.weights[k];
         return sum;
       };
-      const double h = 0.05 / std::sqrt(count);  // all elements together move by 0.05
+      // All elements together move by 0.05, or by more where the loss hardly follows, as some of a tower's do.
+      const double h = (expected < 0.15 ? 0.1 : 0.05) / std::sqrt(count);
       const double near = (loss(h) - loss(-h)) / (2 * h), far = (loss(2 * h) - loss(-2 * h)) / (4 * h);
       const double derivative = (4 * near - far) / 3, t = near - derivative;
       const double tolerance = 1.5 * rounding / h + 4 * t * t / std::abs(derivative);
       EXPECT_NEAR(derivative, expected, tolerance) << p.name << ", draw " << draw;
-      EXPECT_LT(tolerance, 2e-3 * expected) << p.name << ": too loose to show an error";
+      EXPECT_LT(tolerance, (config_.towers.empty() ? 2e-3 : 1.5e-2) * expected) << p.name << ": too loose to show an error";
     }
   }
 }
@@ -164,8 +181,8 @@ TEST_P(TrainingPassTest, ATokenOutsideTheVocabularyIsRefused) {
   EXPECT_THROW(RunPass(context, config_, TestPassOptions(config_), flat_, {batch_}), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Configs, TrainingPassTest, ::testing::Range(0, 6),
-                         [](const auto& param) { return TestConfigs()[param.param].name; });
+INSTANTIATE_TEST_SUITE_P(Configs, TrainingPassTest, ::testing::Range(0, static_cast<int>(Configs().size())),
+                         [](const auto& param) { return Configs()[param.param].name; });
 
 }  // namespace
 }  // namespace kinetok

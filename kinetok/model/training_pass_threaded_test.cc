@@ -12,6 +12,7 @@ namespace {
 std::vector<NamedConfig> AllConfigs() {
   std::vector<NamedConfig> all = TestConfigs();
   for (NamedConfig& wide : WideConfigs()) all.push_back(std::move(wide));
+  all.push_back(TestVisionModel());
   return all;
 }
 
@@ -48,7 +49,7 @@ TEST_P(TrainingThreadsTest, AnyNumberOfThreadsGivesTheSameBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Configs, TrainingThreadsTest, ::testing::Range(0, 7),
+INSTANTIATE_TEST_SUITE_P(Configs, TrainingThreadsTest, ::testing::Range(0, static_cast<int>(AllConfigs().size())),
                          [](const auto& param) { return AllConfigs()[param.param].name; });
 
 }  // namespace

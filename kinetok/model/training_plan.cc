@@ -6,6 +6,7 @@
 
 #include "kinetok/base/checked.h"
 #include "kinetok/kernels/attention.h"
+#include "kinetok/model/vision.h"
 
 namespace kinetok {
 namespace {
@@ -18,6 +19,7 @@ std::vector<int> BackwardReads(const Step& s) {
     case Op::kLinear:
     case Op::kActivate:
     case Op::kSwiGlu:
+    case Op::kScale:
       return {s.in};
     case Op::kAttention:
       return {s.in, s.out, s.statistics};
@@ -49,7 +51,7 @@ std::vector<int> StepsToRecompute(const Program& program, const std::vector<int>
   return out;
 }
 
-std::vector<PassEvent> Schedule(const Program& program, const TrainingPassOptions& options) {
+std::vector<PassEvent> Schedule(const ModelConfig& config, const Program& program, const TrainingPassOptions& options) {
   using Kind = PassEvent::Kind;
   std::vector<PassEvent> events;
   const int steps = static_cast<int>(program.steps.size());
@@ -57,12 +59,10 @@ std::vector<PassEvent> Schedule(const Program& program, const TrainingPassOption
   for (int i = 0; i < steps; ++i) events.push_back({Kind::kForward, i});
   events.push_back({Kind::kLoss, -1});
   if (!options.backward) return events;
-  int layers = 0;
-  for (const Step& s : program.steps) layers = std::max(layers, s.layer + 1);
   for (int i = steps - 1; i >= 0; --i) {
     const int layer = program.steps[i].layer;
     const bool entering = layer >= 0 && (i + 1 == steps || program.steps[i + 1].layer != layer);
-    if (options.recompute && entering && layer + 1 < layers) {  // the last layer's values are still there
+    if (options.recompute && entering && layer + 1 != config.num_hidden_layers) {  // the last one's are still there
       std::vector<int> layer_steps;
       for (int j = 0; j <= i; ++j) {
         if (program.steps[j].layer == layer) layer_steps.push_back(j);
@@ -108,10 +108,14 @@ std::vector<int> ShareGradients(const Program& program) {
 }  // namespace
 
 TrainingPlan::TrainingPlan(const ModelConfig& config, const Program& program, const TrainingPassOptions& options)
-    : events(Schedule(program, options)), shared(ShareGradients(program)) {
+    : events(Schedule(config, program, options)), shared(ShareGradients(program)) {
   using Kind = PassEvent::Kind;
   const size_t count = program.buffers.size();
-  std::vector<Liveness> value(count), gradient(count), pages(config.num_hidden_layers);
+  std::vector<Liveness> value(count), gradient(count), pages(program.layers);
+  for (const int b : program.pixels) value[b].Begin(0);
+  const auto is_pixels = [&](int b) {
+    return std::find(program.pixels.begin(), program.pixels.end(), b) != program.pixels.end();
+  };
   int loss_time = 0;
   for (int t = 0; t < static_cast<int>(events.size()); ++t) {
     const PassEvent& e = events[t];
@@ -128,7 +132,7 @@ TrainingPlan::TrainingPlan(const ModelConfig& config, const Program& program, co
       }
       if (s.op == Op::kAttention) pages[s.layer].Use(t);
       for (const int b : {s.in, s.in2, s.out}) {
-        if (b >= 0) gradient[shared[b]].Touch(t);
+        if (b >= 0 && !is_pixels(b)) gradient[shared[b]].Touch(t);
       }
       continue;
     }
@@ -142,16 +146,21 @@ TrainingPlan::TrainingPlan(const ModelConfig& config, const Program& program, co
   }
 
   const int64_t rows = options.max_rows;
-  for (size_t b = 0; b < count; ++b) values.push_back(arena.Add(rows * program.buffers[b].width, value[b].intervals()));
+  const std::vector<int64_t> counts = RowCounts(config, rows, options.max_images);
+  const auto floats = [&](size_t b) { return counts[program.buffers[b].rows] * program.buffers[b].width; };
+  for (size_t b = 0; b < count; ++b) values.push_back(arena.Add(floats(b), value[b].intervals()));
   gradients.assign(count, -1);
   for (size_t b = 0; b < count; ++b) {
-    if (gradient[b].empty()) continue;
-    gradients[b] = arena.Add(rows * program.buffers[b].width, gradient[b].intervals());
+    if (!gradient[b].empty()) gradients[b] = arena.Add(floats(b), gradient[b].intervals());
   }
-  kv_pages = std::min(options.max_sequences * CeilDiv(options.max_length, kKeyBlock),
-                      rows / kKeyBlock + options.max_sequences);
-  const int64_t page = KvPageFloats(config.num_key_value_heads, config.head_dim);
-  for (const Liveness& l : pages) kv.push_back(arena.Add(kv_pages * page, l.intervals()));
+  for (int l = 0; l < program.layers; ++l) {
+    const int stack = StackOfLayer(config, l);
+    const ModelConfig& c = stack == 0 ? config : config.towers[stack - 1];
+    const int64_t kv_pages = stack == 0 ? std::min(options.max_sequences * CeilDiv(options.max_length, kKeyBlock),
+                                                   rows / kKeyBlock + options.max_sequences)
+                                        : options.max_images * CeilDiv(TowerLength(c), kKeyBlock);
+    kv.push_back(arena.Add(kv_pages * KvPageFloats(c.num_key_value_heads, c.head_dim), pages[l].intervals()));
+  }
   const int64_t most = std::max<int64_t>(16, options.logits_chunk_bytes / 4 / config.vocab_size / 16 * 16);
   chunk_rows = RoundUp(CeilDiv(rows, CeilDiv(rows, most)), 16);
   logits = arena.Add(std::min(chunk_rows, rows) * config.vocab_size, {{loss_time, loss_time}});

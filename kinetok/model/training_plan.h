@@ -26,7 +26,6 @@ struct TrainingPlan {
   std::vector<int> shared;     // by buffer: the representative of those that share one gradient (joined by kAdd)
   std::vector<int> kv;         // by layer: the pages
   int logits = -1;
-  int64_t kv_pages = 0;    // a layer
   int64_t chunk_rows = 0;  // of the head
   ArenaPlan arena;
 };

@@ -12,6 +12,7 @@ void EmbedRows(Context& context, Span<const int32_t> ids, Rows<const float> tabl
   const int32_t* id_of = ids.data();
   ParallelFor(context, y.rows, RowGrain(y.width), [&](int64_t first, int64_t last, int) {
     for (int64_t i = first; i < last; ++i) {
+      if (id_of[i] < 0) continue;
       const float* in = table[id_of[i]];
       float* out = y[i];
       ForLanes(
@@ -28,6 +29,7 @@ void EmbedPanels(Context& context, Span<const int32_t> ids, const std::byte* pan
   const int32_t* id_of = ids.data();
   ParallelFor(context, y.rows, RowGrain(y.width, 2048), [&](int64_t first, int64_t last, int) {
     for (int64_t i = first; i < last; ++i) {
+      if (id_of[i] < 0) continue;
       const std::byte* panel = panels + id_of[i] / kLanes * panel_bytes;
       const int lane = id_of[i] % kLanes;
       float* out = y[i];
@@ -54,6 +56,7 @@ void EmbedBackward(Context& context, Span<const int32_t> ids, Rows<const float> 
   ParallelFor(context, blocks, ColumnGrain(dy.rows, width), [&](int64_t first, int64_t last, int) {
     const int64_t begin = first * kColumnBlock, end = last * kColumnBlock < width ? last * kColumnBlock : width;
     for (int64_t i = 0; i < dy.rows; ++i) {
+      if (id_of[i] < 0) continue;
       const float* in = dy[i];
       float* out = dtable[id_of[i]];
       ForLanes(

@@ -123,6 +123,6 @@ constexpr std::pair<std::string_view, std::string_view> kCopies[] = {
 
 }  // namespace
 
-const Architecture kBert = {"bert", Parse, Write, Tensors, "bert.", kUnprefixed, kIgnorable, kCopies};
+const Architecture kBert = {"bert", Parse, Write, Tensors, "bert.", kUnprefixed, kIgnorable, kCopies, kNormSpellings};
 
 }  // namespace kinetok

@@ -73,6 +73,7 @@ constexpr std::pair<std::string_view, std::string_view> kCopies[] = {
 
 }  // namespace
 
-const Architecture kGpt1 = {"openai-gpt", Parse, Write, Tensors, "transformer.", kUnprefixed, kIgnorable, kCopies};
+const Architecture kGpt1 = {"openai-gpt", Parse,      Write,   Tensors,       "transformer.",
+                            kUnprefixed,  kIgnorable, kCopies, kNormSpellings};
 
 }  // namespace kinetok

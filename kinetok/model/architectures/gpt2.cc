@@ -75,6 +75,7 @@ constexpr std::pair<std::string_view, std::string_view> kCopies[] = {{"lm_head.w
 
 }  // namespace
 
-const Architecture kGpt2 = {"gpt2", Parse, Write, Tensors, "transformer.", kUnprefixed, kIgnorable, kCopies};
+const Architecture kGpt2 = {"gpt2",      Parse,      Write,   Tensors,       "transformer.",
+                            kUnprefixed, kIgnorable, kCopies, kNormSpellings};
 
 }  // namespace kinetok

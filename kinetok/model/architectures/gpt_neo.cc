@@ -128,6 +128,7 @@ constexpr std::pair<std::string_view, std::string_view> kCopies[] = {{"lm_head.w
 
 }  // namespace
 
-const Architecture kGptNeo = {"gpt_neo", Parse, Write, Tensors, "transformer.", kUnprefixed, kIgnorable, kCopies};
+const Architecture kGptNeo = {"gpt_neo",   Parse,      Write,   Tensors,       "transformer.",
+                              kUnprefixed, kIgnorable, kCopies, kNormSpellings};
 
 }  // namespace kinetok

@@ -36,20 +36,25 @@ void ParseRope(const JsonObject& o, ModelConfig* c) {
   }
 }
 
-ModelConfig Parse(const JsonObject& o) {
+}  // namespace
+
+ModelConfig ParseLlama(const JsonObject& o, bool defaults) {
+  const auto size = [&](std::string_view key, int64_t high, int64_t of_7b) {
+    return defaults ? o.Int(key, 1, high, of_7b) : o.Int(key, 1, high);
+  };
   ModelConfig c;
   c.model_type = "llama";
-  c.vocab_size = o.Int("vocab_size", 1, kMaxVocab);
-  c.hidden_size = o.Int("hidden_size", 1, kMaxWidth);
-  c.num_hidden_layers = o.Int("num_hidden_layers", 1, kMaxLayers);
-  c.num_attention_heads = o.Int("num_attention_heads", 1, kMaxHeads);
+  c.vocab_size = size("vocab_size", kMaxVocab, 32000);
+  c.hidden_size = size("hidden_size", kMaxWidth, 4096);
+  c.num_hidden_layers = size("num_hidden_layers", kMaxLayers, 32);
+  c.num_attention_heads = size("num_attention_heads", kMaxHeads, 32);
   c.num_key_value_heads = o.Int("num_key_value_heads", 1, kMaxHeads, c.num_attention_heads);
   if (!o.Has("head_dim") && c.hidden_size % c.num_attention_heads != 0) {
     Fail("{}: field \"hidden_size\" is {}, expected a multiple of num_attention_heads ({})", o.source(), c.hidden_size,
          c.num_attention_heads);
   }
   c.head_dim = o.Int("head_dim", 1, 256, c.hidden_size / c.num_attention_heads);
-  c.intermediate_size = o.Int("intermediate_size", 1, kMaxWidth);
+  c.intermediate_size = size("intermediate_size", kMaxWidth, 11008);
   c.max_position_embeddings = o.Int("max_position_embeddings", 1, kMaxContext, 2048);
   c.norm = Norm::kRms;
   c.norm_bias = false;
@@ -72,7 +77,7 @@ ModelConfig Parse(const JsonObject& o) {
   return c;
 }
 
-void Write(const ModelConfig& c, OrderedJson& j) {
+void WriteLlama(const ModelConfig& c, OrderedJson& j) {
   j["architectures"] = {"LlamaForCausalLM"};
   j["model_type"] = "llama";
   j["vocab_size"] = c.vocab_size;
@@ -104,13 +109,13 @@ void Write(const ModelConfig& c, OrderedJson& j) {
   if (c.resid_pdrop > 0) j["resid_pdrop"] = c.resid_pdrop;
 }
 
-void Tensors(const ModelConfig& c, TensorTable& t) {
+void AddLlamaTensors(const ModelConfig& c, const std::string& prefix, TensorTable& t) {
   const ParameterList& list = t.list();
   const int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
-  t.Add("model.embed_tokens.weight", list.embedding);
+  t.Add(prefix + "model.embed_tokens.weight", list.embedding);
   for (size_t l = 0; l < list.layers.size(); ++l) {
     const LayerParameters& p = list.layers[l];
-    const std::string at = fmt::format("model.layers.{}.", l);
+    const std::string at = fmt::format("{}model.layers.{}.", prefix, l);
     const auto slice = [&](const std::string& name, int weight, int bias, int64_t first, int64_t rows) {
       t.Slice(at + name + ".weight", weight, first, rows);
       if (bias >= 0) t.Slice(at + name + ".bias", bias, first, rows);
@@ -125,8 +130,17 @@ void Tensors(const ModelConfig& c, TensorTable& t) {
     slice("mlp.up_proj", p.up_weight, p.up_bias, c.intermediate_size, c.intermediate_size);
     slice("mlp.down_proj", p.down_weight, p.down_bias, 0, c.hidden_size);
   }
-  t.Add("model.norm.weight", list.final_norm_weight);
-  if (!c.tie_word_embeddings) t.Add("lm_head.weight", list.head);
+  t.Add(prefix + "model.norm.weight", list.final_norm_weight);
+  if (!c.tie_word_embeddings) t.Add(prefix + "lm_head.weight", list.head);
+}
+
+namespace {
+
+ModelConfig Parse(const JsonObject& o) {
+  return ParseLlama(o, false);
+}
+void Tensors(const ModelConfig& c, TensorTable& t) {
+  AddLlamaTensors(c, "", t);
 }
 
 constexpr std::string_view kUnprefixed[] = {"lm_head."}, kIgnorable[] = {"rotary_emb.inv_freq"};
@@ -134,6 +148,7 @@ constexpr std::pair<std::string_view, std::string_view> kCopies[] = {{"lm_head.w
 
 }  // namespace
 
-const Architecture kLlama = {"llama", Parse, Write, Tensors, "model.", kUnprefixed, kIgnorable, kCopies};
+const Architecture kLlama = {"llama",     Parse,      WriteLlama, Tensors,       "model.",
+                             kUnprefixed, kIgnorable, kCopies,    kNormSpellings};
 
 }  // namespace kinetok
