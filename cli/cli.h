@@ -65,6 +65,7 @@ void AddSeed(CLI::App* command, uint64_t& seed, const std::string& help);
 void AddNoParseSpecial(CLI::App* command, bool& no_parse_special);
 
 // The commands, each in the file of its name.
+void AddAct(CLI::App& app, Common& common);
 void AddBench(CLI::App& app, Common& common);
 void AddConvert(CLI::App& app, Common& common);
 void AddEmbed(CLI::App& app, Common& common);

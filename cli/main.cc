@@ -68,6 +68,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "kinetok " KINETOK_VERSION);
   Common common;
   AddGenerate(app, common);
+  AddAct(app, common);
   AddTrain(app, common);
   AddFillMask(app, common);
   AddEmbed(app, common);

@@ -6,6 +6,7 @@
 
 #include "kinetok/base/file.h"
 #include "kinetok/io/gguf_cases.h"
+#include "kinetok/io/image_cases.h"
 #include "kinetok/io/safetensors_cases.h"
 #include "kinetok/model/config.h"
 #include "kinetok/model/config_cases.h"
@@ -16,6 +17,7 @@
 #include "kinetok/text/tokenizer_builder.h"
 #include "kinetok/text/tokenizer_json_cases.h"
 #include "kinetok/text/tokenizer_trainer.h"
+#include "kinetok/vla/image_config_cases.h"
 
 namespace {
 
@@ -68,6 +70,24 @@ void WriteGgufSeeds(const fs::path& dir) {
       bytes.resize(bytes.size() + static_cast<size_t>(kinetok::PlaceTensors(specs, 32).back()));
       kinetok::WriteFileAtomically(dir / (std::string("model_") + preset + "_" + name), bytes);
     }
+  }
+}
+
+// The tests' cases, the small pictures of every kind among the golden files, and configurations with each fault.
+void WriteImageSeeds(const fs::path& dir) {
+  fs::create_directories(dir);
+  for (const auto& c : kinetok::ImageCases()) kinetok::WriteFileAtomically(dir / c.name, c.bytes);
+  for (const auto& entry : fs::directory_iterator(fs::path(KINETOK_SOURCE_DIR) / "tests/golden/images")) {
+    if (entry.file_size() > 5000) continue;
+    kinetok::WriteFileAtomically(dir / entry.path().filename(), kinetok::ReadFile(entry.path()));
+  }
+  const kinetok::Json config = kinetok::OpenVlaPreprocessorConfig();
+  kinetok::WriteFileAtomically(dir / "config", config.dump());
+  int number = 0;
+  for (const auto& c : kinetok::FaultyImageConfigs()) {
+    kinetok::Json faulty = config;
+    faulty[kinetok::Json::json_pointer(c.pointer)] = c.value;
+    kinetok::WriteFileAtomically(dir / ("config_" + std::to_string(number++)), faulty.dump());
   }
 }
 
@@ -215,6 +235,7 @@ int main(int argc, char** argv) try {
   const fs::path dir = argv[1];
   WriteSafetensorsSeeds(dir / "safetensors");
   WriteGgufSeeds(dir / "gguf");
+  WriteImageSeeds(dir / "image");
   WriteGpt1Seeds(dir / "gpt1_params");
   WriteConfigSeeds(dir / "config_json");
   WriteTokenizerSeeds(dir / "tokenizer_json");

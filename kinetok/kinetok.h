@@ -38,6 +38,10 @@
 #include "kinetok/decode/logits.h"
 #include "kinetok/decode/score.h"
 
+// ReadImage and DecodeImage: JPEG and PNG. ImageProcessor: pixels as OpenVLA's vision towers read them.
+#include "kinetok/io/image.h"
+#include "kinetok/vla/image_processor.h"
+
 // Trainer: checkpoints, resuming, evaluation. TokeniseFiles and SplitTokens make its data.
 // ReadTask and RunTask: multiple-choice and next-word tasks.
 #include "kinetok/train/dataset.h"

@@ -1,0 +1,31 @@
+// An image as the vision towers read it: the same bits for training and for acting, on every machine.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "kinetok/io/image.h"
+#include "kinetok/vla/image_config.h"
+
+namespace kinetok {
+
+class ImageProcessor {
+ public:
+  explicit ImageProcessor(ImageProcessorConfig config);  // throws Error when the config contradicts itself
+
+  const ImageProcessorConfig& config() const { return config_; }
+  int64_t values() const;  // of an image: 3 * towers * image_size^2
+
+  // image_size x image_size pixels, before they are normalised.
+  Image Resize(const ImageView& image) const;
+
+  // [3 * towers, image_size, image_size]: for each tower red, green, blue, (pixel / 255 - mean) / std in float32, as
+  // torchvision's to_tensor and normalize. Throws Error when the view is not valid.
+  std::vector<float> Process(const ImageView& image) const;
+  void Process(const ImageView& image, std::span<float> out) const;  // `out` has values() elements
+
+ private:
+  ImageProcessorConfig config_;
+};
+
+}  // namespace kinetok

@@ -1,0 +1,29 @@
+// From an instruction to the tokens in front of an action.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kinetok/text/tokenizer.h"
+
+namespace kinetok {
+
+enum class InstructionStyle : uint8_t {
+  kOpenVla,  // "In: What action should the robot take to {instruction}?\nOut:"
+  kVicuna,   // OpenVLA v0.1's, with Vicuna's system prompt
+};
+InstructionStyle ParseInstructionStyle(std::string_view name);  // "openvla", "openvla-v01"; Error otherwise
+std::string_view InstructionStyleName(InstructionStyle style);
+
+// The text that the model reads: the instruction in lower case, as Python's str.lower() gives it, in the style's words.
+std::string InstructionText(std::string_view instruction, InstructionStyle style);
+
+// The ids of that text after BOS, ending with `separator`. A special token typed in an instruction is plain text.
+// Throws Error when the text is empty, longer than kMaxInstructionBytes, or not UTF-8 (naming the byte).
+inline constexpr int64_t kMaxInstructionBytes = 4096;
+std::vector<int32_t> InstructionTokens(const Tokenizer& tokenizer, std::string_view instruction, InstructionStyle style,
+                                       int32_t separator);
+
+}  // namespace kinetok

@@ -1,0 +1,140 @@
+#include "kinetok/vla/policy.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "kinetok/base/error.h"
+#include "kinetok/base/math.h"
+#include "kinetok/decode/sampler.h"
+
+namespace kinetok {
+namespace {
+
+constexpr size_t kAlternatives = 5;
+
+class Stopwatch {
+ public:
+  // Seconds since the last call, or since the beginning.
+  double Lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(begin_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+// The distribution over the action tokens alone.
+Candidates ActionCandidates(Span<const float> logits, const ActionTokenizer& actions) {
+  Candidates out;
+  for (const int32_t id : actions.ids()) out.push_back({id, logits[id]});
+  return out;
+}
+
+void Describe(Span<const float> logits, const ActionTokenizer& actions, int32_t token, Action* out) {
+  const Candidates candidates = ActionCandidates(logits, actions);
+  const std::vector<double> p = Probabilities(candidates);
+  std::vector<BinProbability> all;
+  double entropy = 0, chosen = 0;
+  for (size_t i = 0; i < p.size(); ++i) {
+    const int32_t id = candidates[i].token;
+    all.push_back({id, actions.Bin(id), p[i]});
+    if (p[i] > 0) entropy -= p[i] * Log(p[i]);
+    if (id == token) chosen = p[i];
+  }
+  const size_t kept = std::min(kAlternatives, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(kept), all.end(),
+                    [](const BinProbability& a, const BinProbability& b) {
+                      return a.probability > b.probability || (a.probability == b.probability && a.token < b.token);
+                    });
+  all.resize(kept);
+  out->tokens.push_back(token);
+  out->bins.push_back(actions.Bin(token));
+  out->normalized.push_back(actions.Decode(token));
+  out->probabilities.push_back(chosen);
+  out->entropies.push_back(entropy);
+  out->alternatives.push_back(std::move(all));
+}
+
+}  // namespace
+
+std::vector<int32_t> WithPatches(std::span<const int32_t> tokens, int64_t patches) {
+  KINETOK_CHECK(!tokens.empty());
+  std::vector<int32_t> out = {tokens[0]};
+  out.resize(1 + patches, Prompt::kEmbedding);
+  out.insert(out.end(), tokens.begin() + 1, tokens.end());
+  return out;
+}
+
+Policy::Policy(const std::filesystem::path& dir, ContextOptions context, LoadOptions load)
+    : context_(context),
+      model_(Model::Load(context_, dir, load)),
+      config_(model_->config(), dir),
+      processor_(ReadImageProcessorConfig(dir / "preprocessor_config.json")),
+      sequences_(context_, model_, model_->config().max_position_embeddings) {
+  if (model_->tokenizer() == nullptr) Fail("{}: has no tokenizer, without which it reads no instruction", dir.string());
+  if (processor_.values() != model_->ImageFloats()) {
+    Fail("{}: preprocessor_config.json gives images of {} numbers, the towers of config.json take {}", dir.string(),
+         processor_.values(), model_->ImageFloats());
+  }
+}
+
+Action Policy::Act(const ImageView& image, std::string_view instruction, const ActOptions& options) {
+  const std::lock_guard lock(mutex_);
+  const auto& [key, statistics] = config_.statistics.Choose(options.unnorm_key);
+  const std::vector<int32_t> instruction_tokens =
+      InstructionTokens(*model_->tokenizer(), instruction, config_.style, config_.separator);
+  SamplerOptions sampling = options.sampler;
+  if (!options.unconstrained) sampling.allowed_tokens = {config_.actions.ids()};
+  sampling.CheckIds(model_->config().vocab_size);
+  Sampler sampler(sampling);
+
+  Action action;
+  Stopwatch watch;
+  const std::vector<float> pixels = processor_.Process(image);
+  action.timings.image_s = watch.Lap();
+  const Rows<const float> patches = model_->EncodeImages(context_, pixels, vision_);
+  action.timings.vision_s = watch.Lap();
+
+  const std::vector<int32_t> prompt = WithPatches(instruction_tokens, patches.rows);
+  const int64_t dimensions = statistics.dimensions();
+  if (static_cast<int64_t>(prompt.size()) + dimensions - 1 > model_->config().max_position_embeddings) {
+    Fail("the image, the instruction and the action take {} positions, the model's context holds {}",
+         static_cast<int64_t>(prompt.size()) + dimensions - 1, model_->config().max_position_embeddings);
+  }
+  const int id = sequences_.Add({prompt, patches});
+  struct Removal {  // also when an action ends with an Error
+    Sequences& sequences;
+    int id;
+    ~Removal() { sequences.Remove(id); }
+  } const removal{sequences_, id};
+  const std::vector<int32_t>& eos = model_->config().eos_token_ids;
+  for (int64_t i = 0; i < dimensions; ++i) {
+    const Span<const float> logits = sequences_.Step().front().logits;
+    if (i == 0) {
+      action.timings.prefill_s = watch.Lap();
+      if (options.trace != nullptr) {
+        *options.trace = {
+            pixels, {patches.data, patches.data + patches.rows * patches.width}, {logits.begin(), logits.end()}};
+      }
+    }
+    const std::span<const int32_t> tokens = sequences_.tokens(id);
+    const int32_t token = sampler.Choose(logits, static_cast<int64_t>(tokens.size()), {tokens, prompt.size(), eos});
+    Describe(logits, config_.actions, token, &action);
+    if (i + 1 == dimensions) break;
+    if (std::find(eos.begin(), eos.end(), token) != eos.end()) {
+      Fail("the model ended its answer at action token {} of {}: without the constraint it gives no action here", i + 1,
+           dimensions);
+    }
+    sequences_.Append(id, token);
+  }
+  action.timings.decode_s = watch.Lap();
+  action.values = statistics.Unnormalize(action.normalized);
+  action.unnorm_key = key;
+  action.names = config_.Names(dimensions);
+  action.units = config_.Units(dimensions);
+  return action;
+}
+
+}  // namespace kinetok

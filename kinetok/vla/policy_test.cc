@@ -1,0 +1,209 @@
+// A policy end to end, with a tokenizer of its own and random weights: what it must do whatever the weights are.
+#include "kinetok/vla/policy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <numeric>
+
+#include "kinetok/base/error.h"
+#include "kinetok/base/file.h"
+#include "kinetok/io/safetensors.h"
+#include "kinetok/model/checkpoint.h"
+#include "kinetok/model/convert.h"
+#include "kinetok/model/test_models.h"
+#include "kinetok/text/tokenizer_trainer.h"
+
+namespace kinetok {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+constexpr int64_t kTextIds = 257, kBins = ActionTokenizer::kBins, kPadding = 64;
+
+class PolicyTest : public ::testing::Test {
+ protected:
+  PolicyTest() : dir_(fs::temp_directory_path() / fmt::format("kinetok_policy_{}", getpid())) {
+    config_ = TestVisionModel().config;
+    config_.vocab_size = kTextIds + kBins + kPadding;
+    config_.eos_token_ids = {256};
+    config_.bos_token_id = 256;
+    for (ModelConfig& t : config_.towers) {  // one size for both, as preprocessor_config.json has it
+      t.patches->image_size = 16;
+      t.patches->patch_size = 4;
+    }
+    config_.carried = {{"pad_to_multiple_of", kPadding},
+                       {"n_action_bins", kBins},
+                       {"kinetok_vla", {{"separator_token_id", 32}}},
+                       {"norm_stats", {{"toy", {{"action", {{"q01", {-1, -2, 0}}, {"q99", {1, 2, 1}}}}}}}}};
+    image_.resize(20 * 14 * 3);
+    for (size_t i = 0; i < image_.size(); ++i) image_[i] = static_cast<uint8_t>(i * i * 7 % 251);
+    Save();
+  }
+  ~PolicyTest() override { fs::remove_all(dir_); }
+
+  void Save() {
+    BytesBpeTrainer trainer({.vocab_size = kTextIds});
+    trainer.Add("a");
+    SaveCheckpoint(dir_, config_, DrawParameters(ParameterList(config_), 4), trainer.Train().get(), DType::kF32);
+    ImageProcessorConfig images = OpenVlaImages(16);
+    WriteFileAtomically(dir_ / "preprocessor_config.json", ImageProcessorConfigToJson(images).dump());
+  }
+  ImageView View() const { return {image_.data(), 20, 14, 60, ChannelOrder::kRgb}; }
+  std::string ErrorOf(const std::function<void()>& f) {
+    try {
+      f();
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  }
+
+  fs::path dir_;
+  ModelConfig config_;
+  std::vector<uint8_t> image_;
+};
+
+TEST_F(PolicyTest, GivesOneActionTokenADimensionWithItsDistribution) {
+  Policy policy(dir_, {.threads = 2, .isa = "auto"});
+  const Action a = policy.Act(View(), "Push the red block");
+  ASSERT_EQ(a.tokens.size(), 3u);
+  EXPECT_EQ(a.unnorm_key, "toy");
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(policy.config().actions.IsAction(a.tokens[i]));
+    EXPECT_EQ(a.normalized[i], policy.config().actions.Decode(a.tokens[i]));
+    ASSERT_EQ(a.alternatives[i].size(), 5u);
+    EXPECT_EQ(a.alternatives[i][0].token, a.tokens[i]);
+    EXPECT_EQ(a.alternatives[i][0].probability, a.probabilities[i]);
+    EXPECT_GT(a.entropies[i], 0);
+    EXPECT_LE(a.entropies[i], std::log(256.0));
+  }
+  EXPECT_EQ(a.values[1], 2 * a.normalized[1]);
+  EXPECT_EQ(a.names, (std::vector<std::string>{"0", "1", "2"}));
+}
+
+TEST_F(PolicyTest, TheSameSituationGivesTheSameActionOnAnyNumberOfThreadsAndInstructionSet) {
+  std::vector<double> want;
+  for (const Isa isa : SupportedIsas()) {
+    for (int threads = 1; threads <= 3; ++threads) {
+      if (isa == Isa::kPortable || isa == Isa::kPortableFma) continue;
+      Policy policy(dir_, {.threads = threads, .isa = IsaName(isa)});
+      ActionTrace trace;
+      const Action a = policy.Act(View(), "reach", {.trace = &trace});
+      std::vector<double> got(trace.logits.begin(), trace.logits.end());
+      got.insert(got.end(), trace.patch_features.begin(), trace.patch_features.end());
+      got.insert(got.end(), a.values.begin(), a.values.end());
+      if (want.empty()) want = got;
+      EXPECT_EQ(got, want) << IsaName(isa) << ", " << threads << " threads";
+    }
+  }
+}
+
+TEST_F(PolicyTest, ImageAndInstructionBothMatterAndACallLeavesNothingBehind) {
+  Policy policy(dir_, {.threads = 1, .isa = "auto"});
+  ActionTrace first, other_image, other_text, again;
+  policy.Act(View(), "reach", {.trace = &first});
+  policy.Act(View(), "reach it", {.trace = &other_text});
+  image_[300] ^= 0x80;
+  policy.Act(View(), "reach", {.trace = &other_image});
+  image_[300] ^= 0x80;
+  policy.Act(View(), "reach", {.trace = &again});
+  EXPECT_NE(first.logits, other_text.logits);
+  EXPECT_NE(first.logits, other_image.logits);
+  EXPECT_EQ(first.patch_features, other_text.patch_features);
+  EXPECT_EQ(first.logits, again.logits);
+}
+
+TEST_F(PolicyTest, DrawsAtRandomAreRepeatableAndStayActions) {
+  Policy policy(dir_, {.threads = 1, .isa = "auto"});
+  const auto draw = [&](uint64_t seed) {
+    return policy.Act(View(), "reach", {.sampler = {.temperature = 2, .seed = seed}}).tokens;
+  };
+  EXPECT_EQ(draw(1), draw(1));
+  EXPECT_NE(draw(1), draw(2));
+  for (const int32_t t : draw(3)) EXPECT_TRUE(policy.config().actions.IsAction(t));
+}
+
+TEST_F(PolicyTest, WithoutTheConstraintAnEarlyEndIsAnErrorThatNamesThePosition) {
+  Policy policy(dir_, {.threads = 1, .isa = "auto"});
+  const std::string error = ErrorOf([&] {
+    policy.Act(View(), "reach", {.unconstrained = true, .sampler = {.greedy = true, .logit_bias = {{256, 1000}}}});
+  });
+  EXPECT_THAT(error, HasSubstr("ended its answer at action token 1 of 3"));
+}
+
+TEST_F(PolicyTest, WhatDoesNotFitIsAnErrorAndThePolicyGoesOn) {
+  Policy policy(dir_, {.threads = 1, .isa = "auto"});
+  EXPECT_THAT(ErrorOf([&] { policy.Act(View(), "reach", {.unnorm_key = "bridge"}); }), HasSubstr("\"bridge\""));
+  EXPECT_THAT(ErrorOf([&] { policy.Act({}, "reach"); }), ::testing::Not("no error"));
+  EXPECT_THAT(ErrorOf([&] { policy.Act(View(), ""); }), HasSubstr("instruction is empty"));
+  EXPECT_THAT(ErrorOf([&] { policy.Act(View(), std::string(300, 'x')); }), HasSubstr("context holds 200"));
+  EXPECT_EQ(ErrorOf([&] { policy.Act(View(), "reach"); }), "no error");
+}
+
+TEST_F(PolicyTest, DatasetStatisticsReplaceThoseOfTheConfig) {
+  WriteFileAtomically(dir_ / "dataset_statistics.json",
+                      R"({"new": {"action": {"q01": [0, 0, 0, 0, 0, 0, 0], "q99": [1, 1, 1, 1, 1, 1, 1]}}})");
+  Policy policy(dir_, {.threads = 1, .isa = "auto"});
+  const Action a = policy.Act(View(), "reach");
+  EXPECT_EQ(a.unnorm_key, "new");
+  ASSERT_EQ(a.names.size(), 7u);
+  EXPECT_EQ(a.names[5], "yaw");
+  EXPECT_EQ(a.units[5], "rad");
+}
+
+TEST_F(PolicyTest, ConvertedFromAndBackItGivesTheSameAction) {
+  const fs::path shards = dir_.string() + "_shards", back = dir_.string() + "_back";
+  ConvertModel(dir_, shards, {.max_shard_bytes = 100000});
+  EXPECT_TRUE(fs::exists(shards / "model.safetensors.index.json"));
+  ConvertModel(shards, back, {});
+  EXPECT_EQ(ReadFile(back / "model.safetensors"), ReadFile(dir_ / "model.safetensors"));
+  Policy policy(dir_, {.threads = 1, .isa = "auto"}), other(shards, {.threads = 1, .isa = "auto"});
+  EXPECT_EQ(policy.Act(View(), "reach").values, other.Act(View(), "reach").values);
+  fs::remove_all(shards);
+  fs::remove_all(back);
+}
+
+TEST_F(PolicyTest, ATensorThatIsMissingOrMisnamedIsNamed) {
+  const auto error_with = [&](const std::function<void(std::vector<TensorSpec>&)>& edit) {
+    std::vector<TensorSpec> specs;
+    for (const PublishedTensor& t : PublishedTensors(config_, ParameterList(config_))) {
+      specs.push_back({t.name, DType::kF32, t.shape});
+    }
+    edit(specs);
+    SafetensorsWriter writer(dir_ / "model.safetensors", specs);
+    for (const TensorSpec& t : writer.tensors()) {
+      writer.Write(
+          t.name, std::vector<float>(std::accumulate(t.shape.begin(), t.shape.end(), int64_t{1}, std::multiplies<>())));
+    }
+    writer.Commit();
+    return ErrorOf([&] { Policy policy(dir_, {.threads = 1, .isa = "auto"}); });
+  };
+  const auto named = [](std::string_view name) {
+    return [name](std::vector<TensorSpec>& specs) {
+      return std::find_if(specs.begin(), specs.end(), [&](const TensorSpec& t) { return t.name == name; });
+    };
+  };
+  for (const std::string name :
+       {"vision_backbone.featurizer.blocks.0.ls1.scale_factor", "vision_backbone.featurizer.blocks.2.norm1.bias",
+        "vision_backbone.fused_featurizer.attn_pool.latent", "projector.fc3.bias",
+        "language_model.model.norm.weight"}) {
+    EXPECT_THAT(error_with([&](auto& specs) { specs.erase(named(name)(specs)); }),
+                HasSubstr(fmt::format("tensor \"{}\" is missing", name)));
+    EXPECT_THAT(error_with([&](auto& specs) {
+                  specs.push_back({name + "x", DType::kF32, {3}});
+                }),
+                HasSubstr(fmt::format("\"{}x\"", name)));
+  }
+  EXPECT_EQ(error_with([&](auto& specs) {
+              named("vision_backbone.featurizer.blocks.0.ls1.scale_factor")(specs)->name =
+                  "vision_backbone.featurizer.blocks.0.ls1.gamma";
+              named("projector.fc2.weight")(specs)->name = "projector.2.weight";
+            }),
+            "no error");
+}
+
+}  // namespace
+}  // namespace kinetok
