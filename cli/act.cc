@@ -104,7 +104,7 @@ int RunBatch(Policy& policy, const Flags& flags) {
       PrintJson(ToJson(ActOn(policy, request.String("image"), request.String("instruction"), flags, options)));
     } catch (const Error& error) {
       const std::string message = error.what();
-      PrintJson({{"error", message.starts_with(source) ? message : source + ": " + message}});
+      PrintJson({{"error", message.starts_with(source) ? message : fmt::format("{}: {}", source, message)}});
       status = 1;
     }
   }

@@ -38,9 +38,11 @@
 #include "kinetok/decode/logits.h"
 #include "kinetok/decode/score.h"
 
-// ReadImage and DecodeImage: JPEG and PNG. ImageProcessor: pixels as OpenVLA's vision towers read them.
+// Policy: a camera's image and an instruction in, a motion out. ReadImage and DecodeImage: JPEG and PNG.
+// ImageProcessor: pixels as OpenVLA's vision towers read them.
 #include "kinetok/io/image.h"
 #include "kinetok/vla/image_processor.h"
+#include "kinetok/vla/policy.h"
 
 // Trainer: checkpoints, resuming, evaluation. TokeniseFiles and SplitTokens make its data.
 // ReadTask and RunTask: multiple-choice and next-word tasks.

@@ -137,7 +137,8 @@ TEST_P(TrainingPassTest, TheGradientIsTheDerivativeOfTheLoss) {
       const double derivative = (4 * near - far) / 3, t = near - derivative;
       const double tolerance = 1.5 * rounding / h + 4 * t * t / std::abs(derivative);
       EXPECT_NEAR(derivative, expected, tolerance) << p.name << ", draw " << draw;
-      EXPECT_LT(tolerance, (config_.towers.empty() ? 2e-3 : 1.5e-2) * expected) << p.name << ": too loose to show an error";
+      EXPECT_LT(tolerance, (config_.towers.empty() ? 2e-3 : 1.5e-2) * expected)
+          << p.name << ": too loose to show an error";
     }
   }
 }
