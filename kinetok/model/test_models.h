@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kinetok/base/random.h"
+#include "kinetok/model/architecture.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/presets.h"
 #include "kinetok/model/training_pass.h"
@@ -78,36 +79,17 @@ inline NamedConfig TestEncoder() {
 
 // Two towers that differ in everything, a projector and a decoder.
 inline NamedConfig TestVisionModel() {
-  ModelConfig c = TestConfigs()[2].config, tower;
+  ModelConfig c = TestConfigs()[2].config;
   c.model_type = "openvla";
   c.bos_token_id = 1;
   c.eos_token_ids = {2};
-  tower.model_type = "vision";
-  tower.hidden_size = 60;
-  tower.num_hidden_layers = 2;
-  tower.num_attention_heads = tower.num_key_value_heads = 3;
-  tower.head_dim = 20;
-  tower.intermediate_size = 90;
-  tower.final_norm = false;
-  tower.norm_eps = 1e-6;
-  tower.activation = Activation::kGeluErf;
-  tower.head = Head::kNone;
-  tower.tie_word_embeddings = false;
-  tower.masks = {Mask::Full()};
-  tower.layer_scale = true;
-  tower.patches = PatchInput{
-      .timm_id = "first", .image_size = 20, .patch_size = 5, .class_token = true, .reg_tokens = 2, .unread_layers = 1};
-  tower.vocab_size = tower.patches->PrefixTokens();
-  tower.max_position_embeddings = tower.patches->Patches();
-  c.towers = {tower, tower};
-  ModelConfig& second = c.towers[1];
-  second.layer_scale = false;
-  second.hidden_size = second.intermediate_size = 52;
-  second.num_attention_heads = second.num_key_value_heads = 2;
-  second.head_dim = 26;
-  second.num_hidden_layers = 1;
-  second.patches = PatchInput{.timm_id = "second", .image_size = 16, .patch_size = 4, .attn_pool = true};
-  second.vocab_size = 0;
+  const Json first = {{"patch_size", 5},    {"embed_dim", 60},     {"depth", 3},
+                      {"feature_block", 1}, {"num_heads", 3},      {"mlp_hidden_dim", 90},
+                      {"reg_tokens", 2},    {"class_token", true}, {"layer_scale", true}};
+  const Json second = {{"patch_size", 4}, {"embed_dim", 52},      {"depth", 1},       {"feature_block", 0},
+                       {"num_heads", 2},  {"mlp_hidden_dim", 52}, {"attn_pool", true}};
+  c.towers = {ParseVisionTower("first", 20, JsonObject(first, "first"), "test"),
+              ParseVisionTower("second", 16, JsonObject(second, "second"), "test")};
   c.projector = {4 * (60 + 52), c.hidden_size, c.hidden_size};
   return {"openvla", c};
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <numeric>
@@ -87,6 +88,7 @@ TEST(OpenVlaLayoutTest, OtherBackbonesAreRefusedByName) {
   EXPECT_THAT(
       error_with("timm_model_ids", {"vit_large_patch14_reg4_dinov2.lvd142m", "vit_large_patch14_clip_336.openai"}),
       HasSubstr("vit_large_patch14_clip_336.openai"));
+  EXPECT_THAT(error_with("image_sizes", {0, 224}), HasSubstr("\"image_sizes\" is 0"));
   EXPECT_THAT(error_with("image_sizes", {224, 384}), HasSubstr("\"image_sizes\" is 384"));
   EXPECT_THAT(error_with("arch_specifier", "no-align+linear"), HasSubstr("no-align+linear"));
   EXPECT_THAT(error_with("use_fused_vision_backbone", false), HasSubstr("expected 1"));
@@ -145,6 +147,12 @@ class NarrowOpenVlaTest : public ::testing::Test {
     return "";
   }
 
+  size_t Place(std::string_view name) const {
+    const auto it = std::find_if(specs_.begin(), specs_.end(), [&](const TensorSpec& t) { return t.name == name; });
+    EXPECT_NE(it, specs_.end()) << name;
+    return static_cast<size_t>(it - specs_.begin());
+  }
+
   fs::path dir_;
   ModelConfig config_;
   std::vector<TensorSpec> specs_;
@@ -155,8 +163,36 @@ TEST_F(NarrowOpenVlaTest, Loads) {
   EXPECT_EQ(LoadError(specs_), "");
 }
 
+TEST_F(NarrowOpenVlaTest, ADescribedTowerNeedsImagesOfSomeSize) {
+  Json json = ParseJson(ReadFile(dir_ / "config.json"), "config.json");
+  for (const int64_t size : {int64_t{0}, int64_t{-28}, int64_t{1} << 40}) {
+    json["image_sizes"] = {size, 28};
+    json["kinetok_vision"]["featurizer"].erase("image_size");
+    try {
+      ParseModelConfig(json, "config.json");
+      ADD_FAILURE() << size;
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr(fmt::format("\"image_sizes\" holds {}", size)));
+    }
+  }
+}
+
+TEST_F(NarrowOpenVlaTest, TheNamesOfTimmAndOfNativeCheckpointsAreReadToo) {
+  specs_[Place("vision_backbone.featurizer.blocks.0.ls1.scale_factor")].name =
+      "vision_backbone.featurizer.blocks.0.ls1.gamma";
+  specs_[Place("projector.fc2.weight")].name = "projector.2.weight";
+  EXPECT_EQ(LoadError(specs_), "");
+}
+
 TEST_F(NarrowOpenVlaTest, ATensorThatIsMissingMisnamedOrMisshapenIsNamed) {
-  for (const size_t i : {size_t{0}, size_t{290}, size_t{291}, size_t{600}, size_t{633}, size_t{958}, size_t{981}}) {
+  std::vector<size_t> places = {0, 290, 291, 600, 633, 958, 981};
+  for (const std::string_view name :
+       {"vision_backbone.featurizer.blocks.0.ls1.scale_factor", "vision_backbone.featurizer.blocks.23.norm1.bias",
+        "vision_backbone.fused_featurizer.attn_pool.latent", "projector.fc3.bias",
+        "language_model.model.norm.weight"}) {
+    places.push_back(Place(name));
+  }
+  for (const size_t i : places) {
     std::vector<TensorSpec> without = specs_, misnamed = specs_, misshapen = specs_;
     without.erase(without.begin() + static_cast<ptrdiff_t>(i));
     EXPECT_THAT(LoadError(without), HasSubstr(fmt::format("tensor \"{}\" is missing", specs_[i].name)));

@@ -72,9 +72,12 @@ ModelConfig ParseVisionTower(const std::string& timm_id, int64_t image_size, con
     return *std::move(known);
   }
   const JsonObject& o = *json;
+  if (image_size < 1 || image_size > kMaxImageSize) {
+    Fail("{}: field \"image_sizes\" holds {}, expected 1 to {} pixels", source, image_size, kMaxImageSize);
+  }
   PatchInput input;
   input.timm_id = timm_id;
-  input.image_size = o.Int("image_size", 1, kMaxImageSize, image_size);
+  input.image_size = image_size;
   Agree(o, "image_size", kMaxImageSize, image_size, "image_sizes");
   input.patch_size = o.Int("patch_size", 1, kMaxImageSize);
   if (input.image_size % input.patch_size != 0) {
