@@ -67,8 +67,10 @@ NewToken Engine::Choose(Live& live, Span<const float> logits) {
   const ModelConfig& config = model_->config();
   const int32_t token = live.sampler.Choose(logits, length, {tokens, live.prompt_tokens, config.eos_token_ids});
   runs_.Append(live.run, token);
-  return Describe(config, live.options, logits, token, length + 1 - static_cast<int64_t>(live.prompt_tokens),
-                  live.limit);
+  NewToken out =
+      Describe(config, live.options, logits, token, length + 1 - static_cast<int64_t>(live.prompt_tokens), live.limit);
+  out.logits = logits;
+  return out;
 }
 
 void Engine::Remove(int sequence) {

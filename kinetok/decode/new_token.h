@@ -36,6 +36,7 @@ struct NewToken {
   int32_t token = 0;
   double logprob = 0;                       // of `token` under the model's own distribution, before any processor
   std::vector<TokenLogprob> top = {};       // the likeliest tokens under it, likeliest first
+  Span<const float> logits = {};            // Engine's: [vocab_size], the model's own, until its next Step
   std::optional<FinishReason> finish = {};  // set on a sequence's last token
 };
 

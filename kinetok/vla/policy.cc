@@ -6,7 +6,6 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/math.h"
-#include "kinetok/decode/sampler.h"
 
 namespace kinetok {
 namespace {
@@ -72,7 +71,7 @@ Policy::Policy(const std::filesystem::path& dir, ContextOptions context, LoadOpt
       model_(Model::Load(context_, dir, load)),
       config_(model_->config(), dir),
       processor_(ReadImageProcessorConfig(dir / "preprocessor_config.json")),
-      sequences_(context_, model_, model_->config().max_position_embeddings) {
+      engine_(context_, model_, {.prefill_rows = model_->config().max_position_embeddings}) {
   if (model_->tokenizer() == nullptr) Fail("{}: has no tokenizer, without which it reads no instruction", dir.string());
   if (processor_.values() != model_->ImageFloats()) {
     Fail("{}: preprocessor_config.json gives images of {} numbers, the towers of config.json take {}", dir.string(),
@@ -87,8 +86,6 @@ Action Policy::Act(const ImageView& image, std::string_view instruction, const A
       InstructionTokens(*model_->tokenizer(), instruction, config_.style, config_.separator);
   SamplerOptions sampling = options.sampler;
   if (!options.unconstrained) sampling.allowed_tokens = {config_.actions.ids()};
-  sampling.CheckIds(model_->config().vocab_size);
-  Sampler sampler(sampling);
 
   Action action;
   Stopwatch watch;
@@ -103,31 +100,28 @@ Action Policy::Act(const ImageView& image, std::string_view instruction, const A
     Fail("the image, the instruction and the action take {} positions, the model's context holds {}",
          static_cast<int64_t>(prompt.size()) + dimensions - 1, model_->config().max_position_embeddings);
   }
-  const int id = sequences_.Add({prompt, patches});
+  const int id = engine_.Add({prompt, patches}, {.sampler = std::move(sampling), .max_new_tokens = dimensions});
   struct Removal {  // also when an action ends with an Error
-    Sequences& sequences;
+    Engine& engine;
     int id;
-    ~Removal() { sequences.Remove(id); }
-  } const removal{sequences_, id};
-  const std::vector<int32_t>& eos = model_->config().eos_token_ids;
-  for (int64_t i = 0; i < dimensions; ++i) {
-    const Span<const float> logits = sequences_.Step().front().logits;
-    if (i == 0) {
+    ~Removal() { engine.Remove(id); }
+  } const removal{engine_, id};
+  while (!engine_.idle()) {
+    const NewToken next = engine_.Step().front();
+    if (action.tokens.empty()) {
       action.timings.prefill_s = watch.Lap();
       if (options.trace != nullptr) {
-        *options.trace = {
-            pixels, {patches.data, patches.data + patches.rows * patches.width}, {logits.begin(), logits.end()}};
+        *options.trace = {pixels,
+                          {patches.data, patches.data + patches.rows * patches.width},
+                          {next.logits.begin(), next.logits.end()}};
       }
     }
-    const std::span<const int32_t> tokens = sequences_.tokens(id);
-    const int32_t token = sampler.Choose(logits, static_cast<int64_t>(tokens.size()), {tokens, prompt.size(), eos});
-    Describe(logits, config_.actions, token, &action);
-    if (i + 1 == dimensions) break;
-    if (std::find(eos.begin(), eos.end(), token) != eos.end()) {
-      Fail("the model ended its answer at action token {} of {}: without the constraint it gives no action here", i + 1,
+    Describe(next.logits, config_.actions, next.token, &action);
+    const auto count = static_cast<int64_t>(action.tokens.size());
+    if (next.finish == FinishReason::kEos && count < dimensions) {
+      Fail("the model ended its answer at action token {} of {}: without the constraint it gives no action here", count,
            dimensions);
     }
-    sequences_.Append(id, token);
   }
   action.timings.decode_s = watch.Lap();
   action.values = statistics.Unnormalize(action.normalized);

@@ -17,8 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kinetok/decode/sampler.h"
-#include "kinetok/decode/sequences.h"
+#include "kinetok/decode/engine.h"
 #include "kinetok/io/image.h"
 #include "kinetok/kernels/context.h"
 #include "kinetok/model/model.h"
@@ -86,7 +85,7 @@ class Policy {
   PolicyConfig config_;
   ImageProcessor processor_;
   Workspace vision_;
-  Sequences sequences_;
+  Engine engine_;
 };
 
 // BOS (the first token), the places of an image's patches, and the other tokens.
