@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "kinetok/model/assemble.h"
 #include "kinetok/model/convert.h"
 
 namespace kinetok::cli {
@@ -32,6 +33,16 @@ int Convert(const Common& common, const Flags& flags) {
   options.max_shard_bytes = static_cast<int64_t>(flags.max_shard_size);
   options.tokenizer = !flags.no_tokenizer;
   options.force = flags.force;
+  if (!common.adapter.empty()) {
+    const auto context = common.MakeContext();
+    const int64_t bytes = MergeAdapter(*context, flags.model, common.adapter, flags.out, options.dtype, flags.force);
+    if (common.json) {
+      PrintJson({{"bytes", bytes}, {"out", flags.out}});
+    } else {
+      Print(fmt::format("{}: {} with {} merged in, {} bytes\n", flags.out, flags.model, common.adapter, bytes));
+    }
+    return 0;
+  }
   const std::atomic<bool>& interrupted = CatchInterrupt();
   ConvertResult result;
   try {
@@ -70,6 +81,7 @@ void AddConvert(CLI::App& app, Common& common) {
                                   "kinetok convert --model models/writer --out writer.gguf --dtype f16"},
                                  [flags, &common] { return Convert(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory, or a .gguf file");
+  command->add_option("--adapter", common.adapter, "A LoRA adapter's directory (PEFT), merged into the weights");
   command->add_option("--out", flags->out, "The directory to write, or a file that ends in .gguf");
   command->add_option("--dtype", flags->dtype, "f32, f16 or bf16; default: every value stays as it is");
   command

@@ -1,4 +1,5 @@
-// kinetok eval: multiple-choice and next-word tasks, with and without solved examples in the prompt.
+// kinetok eval: multiple-choice and next-word tasks, with and without solved examples in the prompt; and policies on
+// demonstrations.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -7,13 +8,17 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/table.h"
 #include "kinetok/train/task.h"
+#include "kinetok/vla/open_loop.h"
 
 namespace kinetok::cli {
 namespace {
 
 struct Flags {
-  std::string model, task, shots_file;
+  std::string model, task, shots_file, data, camera{kDefaultCamera};
+  OpenLoopOptions open_loop;
+  bool actions = false;
   TaskOptions options;
 };
 
@@ -25,9 +30,49 @@ std::string Text(const Proportion& p) {
   return fmt::format("{:.1f}%  (95% interval {:.1f} to {:.1f})", 100 * p.value, 100 * p.low, 100 * p.high);
 }
 
+int EvalPolicy(const Common& common, Flags& flags) {
+  const DemonstrationFile file(flags.data, flags.camera);
+  Policy policy(flags.model, {.threads = common.threads, .isa = common.isa}, common.Loading());
+  ProgressBar bar(std::cerr, {.label = "acting",
+                              .total = 0,
+                              .unit = "steps",
+                              .interactive = IsTerminal(STDERR_FILENO),
+                              .columns = TerminalColumns(STDERR_FILENO),
+                              .now = {}});
+  flags.open_loop.progress = [&](int64_t done, int64_t total) { bar.Update(done, fmt::format("of {}", total)); };
+  const OpenLoopReport report = ScoreOpenLoop(policy, file, flags.open_loop);
+  bar.Clear();
+  const std::vector<std::string> names = policy.config().Names(file.dimensions()),
+                                 units = policy.config().Units(file.dimensions());
+  if (common.json) {
+    OrderedJson json = {{"data", flags.data},
+                        {"demonstrations", report.demonstrations},
+                        {"steps", report.steps},
+                        {"action_token_accuracy", report.action_token_accuracy},
+                        {"action_l1", report.action_l1},
+                        {"names", names},
+                        {"units", units},
+                        {"l1_by_dimension", report.l1_by_dimension}};
+    if (flags.actions) json["actions"] = report.actions;
+    PrintJson(json);
+    return 0;
+  }
+  Table table({"", "L1", "unit"});
+  for (size_t i = 0; i < names.size(); ++i) {
+    table.Add({names[i], fmt::format("{:.5f}", report.l1_by_dimension[i]), units[i]});
+  }
+  Print(table.Text());
+  Print(fmt::format("{} steps of {} demonstrations: action tokens {:.1f}% right, L1 {:.4f} normalised\n", report.steps,
+                    report.demonstrations, 100 * report.action_token_accuracy, report.action_l1));
+  return 0;
+}
+
 int Eval(const Common& common, Flags& flags) {
   RequireModel(flags.model);
-  if (flags.task.empty()) throw UsageError("--task is missing: a file of JSON lines");
+  if (flags.data.empty() == flags.task.empty()) {
+    throw UsageError("expected one of --task, a file of JSON lines, and --data, a policy's demonstrations in HDF5");
+  }
+  if (!flags.data.empty()) return EvalPolicy(common, flags);
   CheckFlags([&] { flags.options.Check(); });
   const Task task = ReadTask(flags.task);
   std::optional<Task> shots;
@@ -97,6 +142,13 @@ void AddEval(CLI::App& app, Common& common) {
   command->add_option("--task", flags->task,
                       "JSON lines in HellaSwag's or LAMBADA's format, {\"prompt\", \"choices\", \"answer\"} or "
                       "{\"prompt\", \"completion\"}");
+  command->add_option("--data", flags->data, "Demonstrations in HDF5, which a policy is scored on step by step");
+  command->add_option("--camera", flags->camera, "With --data: the images of a demonstration")->capture_default_str();
+  command->add_option("--demonstrations", flags->open_loop.limit, "With --data: only the first so many; 0: all")
+      ->capture_default_str();
+  command->add_option("--unnorm-key", flags->open_loop.act.unnorm_key,
+                      "With --data: the data set whose statistics turn tokens into motion");
+  command->add_flag("--actions", flags->actions, "With --data and --json: also the tokens of every step");
   TaskOptions& o = flags->options;
   command->add_option("--shots", o.shots, "Solved examples before each question")->capture_default_str();
   command->add_option("--shots-file", flags->shots_file, "Where they come from; default: the task's other examples");

@@ -145,6 +145,10 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
     images.emplace(ResolveImages(flags, model));
     out.files["preprocessor_config.json"] = ImageProcessorConfigToJson(images->config()).dump(2) + "\n";
   }
+  if (!files.demonstrations.empty() && !images) {
+    Fail("{}: holds a robot's demonstrations, the model (of type {}) sees no images; expected one with vision towers",
+         files.demonstrations.front().string(), model.model_type);
+  }
   const bool answers = !files.completions.empty() || !files.demonstrations.empty();
   if (answers && model.eos_token_ids.empty()) {
     Fail("the model has no end-of-text token (eos_token_id), which ends completions and actions");
@@ -159,10 +163,6 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
   AddShares(std::move(completions), weights, kCompletions, &out.shares);
   if (files.demonstrations.empty()) return out;
 
-  if (!images) {
-    Fail("{}: holds a robot's demonstrations, the model (of type {}) sees no images; expected one with vision towers",
-         files.demonstrations.front().string(), model.model_type);
-  }
   DemonstrationOptions options{.held_out = flags.val_fraction, .limit = flags.demonstrations, .camera = camera};
   CheckFlags([&] { options.augmentation = ParseAugmentation(flags.augmentation); });
   const PolicyConfig policy(model, flags.finetune ? fs::path(flags.base) : directory.path());

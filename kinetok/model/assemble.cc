@@ -4,7 +4,12 @@
 #include <string>
 
 #include "kinetok/base/error.h"
+#include "kinetok/base/memory.h"
+#include "kinetok/io/atomic_directory.h"
 #include "kinetok/model/checkpoint.h"
+#include "kinetok/model/convert.h"
+#include "kinetok/model/lora.h"
+#include "kinetok/tensor/buffer.h"
 
 namespace kinetok {
 namespace {
@@ -50,6 +55,31 @@ void TakeDecoder(const std::filesystem::path& decoder, const ModelConfig& config
     const Parameter& p = list.all[parameters.at(std::string(kDecoderPrefix) + t.name)];
     ReadTensor(*data, t, std::max<int64_t>(1, p.columns), flat.subspan(p.offset, p.elements()));
   }
+}
+
+int64_t MergeAdapter(Context& context, const std::filesystem::path& base, const std::filesystem::path& adapter,
+                     const std::filesystem::path& to, std::optional<DType> dtype, bool force) {
+  if (to.extension() == ".gguf")
+    Fail("{}: a merged model is written as a directory; convert it afterwards", to.string());
+  CheckTarget(to, false, force);
+  const ModelFiles files(base);
+  const ParameterList& list = files.parameters();
+  const Adapter lora = LoadAdapter(adapter, files.config(), list);
+  RequireMemory(list.elements * 4, "the merged model");
+  Buffer weights(list.elements * 4);
+  LoadParameters(base, files.config(), list, weights.As<float>());
+  AddLora(context, lora.lora, lora.values, list, weights.As<float>());
+  DType type = DType::kF32;
+  for (size_t i = files.tensors().found.size(); i-- > 0;) {
+    if (files.tensors().needed[i].parameter >= 0) type = files.tensors().found[i]->RequireType();
+  }
+  AtomicDirectory directory(to);
+  for (const std::filesystem::path& from : {base, adapter}) CopyPolicyFiles(from, directory.path());
+  SaveCheckpoint(directory.path(), files.config(), weights.As<float>(), files.LoadTokenizer().get(),
+                 dtype.value_or(type));
+  const auto bytes = static_cast<int64_t>(std::filesystem::file_size(directory.path() / "model.safetensors"));
+  directory.Commit();
+  return bytes;
 }
 
 }  // namespace kinetok

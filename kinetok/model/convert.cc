@@ -48,26 +48,6 @@ bool IsFileOfAModel(const std::string& name) {
          std::ranges::find(kPolicyFiles, name) != kPolicyFiles.end();
 }
 
-// What is at `to` may be replaced: nothing, or with `force` a model and nothing else.
-void CheckTarget(const fs::path& to, bool gguf, bool force) {
-  std::error_code error;
-  if (fs::symlink_status(to, error).type() == fs::file_type::not_found) return;
-  const bool directory = fs::is_directory(to);
-  if (gguf == directory) {
-    Fail("{}: is {}, expected {}", to.string(), directory ? "a directory" : "a file",
-         gguf ? "a file of this name or none" : "a directory of this name or none");
-  }
-  if (directory && fs::is_empty(to)) return;
-  if (!force) Fail("{}: exists already, expected a new name; --force replaces a model", to.string());
-  if (!directory) return;
-  for (const auto& entry : fs::directory_iterator(to)) {
-    if (!IsFileOfAModel(entry.path().filename().string())) {
-      Fail("{}: holds {}, which is no file of a model and would be lost; expected a new name", to.string(),
-           entry.path().filename().string());
-    }
-  }
-}
-
 // What llama.cpp computes with in f32 only.
 bool IsAlwaysF32InGguf(const PublishedTensor& t, const ParameterList& list) {
   return t.shape.size() < 2 || t.parameter == list.position || t.parameter == list.token_type;
@@ -184,7 +164,7 @@ int64_t WriteDirectory(Conversion& conversion, const fs::path& to, const Convert
       if (fs::exists(file)) WriteFileAtomically(directory.path() / name, ReadFile(file));
     }
   };
-  if (files.checkpoint().gguf() == nullptr) copy(kPolicyFiles);
+  if (files.checkpoint().gguf() == nullptr) CopyPolicyFiles(files.checkpoint().path(), directory.path());
   if (options.tokenizer && as_it_is) {
     copy(kTokenizerFiles);
   } else if (options.tokenizer) {
@@ -217,6 +197,31 @@ int64_t WriteDirectory(Conversion& conversion, const fs::path& to, const Convert
 }
 
 }  // namespace
+
+void CheckTarget(const fs::path& to, bool gguf, bool force) {
+  std::error_code error;
+  if (fs::symlink_status(to, error).type() == fs::file_type::not_found) return;
+  const bool directory = fs::is_directory(to);
+  if (gguf == directory) {
+    Fail("{}: is {}, expected {}", to.string(), directory ? "a directory" : "a file",
+         gguf ? "a file of this name or none" : "a directory of this name or none");
+  }
+  if (directory && fs::is_empty(to)) return;
+  if (!force) Fail("{}: exists already, expected a new name; --force replaces a model", to.string());
+  if (!directory) return;
+  for (const auto& entry : fs::directory_iterator(to)) {
+    if (!IsFileOfAModel(entry.path().filename().string())) {
+      Fail("{}: holds {}, which is no file of a model and would be lost; expected a new name", to.string(),
+           entry.path().filename().string());
+    }
+  }
+}
+
+void CopyPolicyFiles(const fs::path& from, const fs::path& to) {
+  for (const char* name : kPolicyFiles) {
+    if (fs::exists(from / name)) WriteFileAtomically(to / name, ReadFile(from / name));
+  }
+}
 
 ConvertResult ConvertModel(const fs::path& from, const fs::path& to, const ConvertOptions& options) {
   if (options.max_shard_bytes < 1) Fail("max_shard_size is {}; it must be at least 1", options.max_shard_bytes);

@@ -25,6 +25,13 @@ struct ConvertResult {
   int64_t bytes = 0;  // of the files with the weights
 };
 
+// Throws Error when something is at `to` that must not be lost: anything but an empty directory, or with `force`
+// anything but a model.
+void CheckTarget(const std::filesystem::path& to, bool gguf, bool force);
+
+// What a policy has beside its weights: how images are read, and what its actions mean. Later copies win.
+void CopyPolicyFiles(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Reads `from` (as Model::Load does) and writes `to`, a GGUF file when it ends in .gguf and otherwise a Hugging Face
 // directory. Tensors are streamed, one piece in memory at a time. `to` appears when it is complete, or stays as it was.
 // Throws Error for whatever cannot be read, for a model or a tokenizer that the other format has no form for, for a

@@ -60,7 +60,7 @@ Augmentation ParseAugmentation(std::string_view name) {
   if (name == "openvla")
     return {.crop_area = 0.9f, .brightness = 0.2f, .contrast = 0.2f, .saturation = 0.2f, .hue = 0.05f};
   if (name == "color") return {.brightness = 0.2f, .contrast = 0.2f, .saturation = 0.2f, .hue = 0.05f};
-  Fail("image augmentation is \"{}\", expected none, openvla or color", name);
+  Fail("image_augmentation is \"{}\", expected none, openvla or color", name);
 }
 
 Image Augment(const Image& image, const Augmentation& a, uint64_t seed, uint64_t index) {

@@ -1,0 +1,174 @@
+// kinetok finetune as a user runs it: demonstrations, questions and text in, a policy or an adapter out.
+#include "kinetok/io/demonstrations.h"
+#include "kinetok/model/checkpoint.h"
+#include "tests/cli_test_support.h"
+
+namespace kinetok {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+// A policy of random weights, "vla", and demonstrations, "demos.hdf5": where the bright square is, there it goes.
+class CliFinetuneTest : public CliTest {
+ protected:
+  static void SetUpTestSuite() {
+    CliTest::SetUpTestSuite();
+    BytesBpeTrainer trainer({.vocab_size = 257});
+    trainer.Add("a");
+    const auto tokenizer = trainer.Train();
+    tokenizer->Save(dir_ / "bytes");
+    WriteFileAtomically(dir_ / "vla.json", R"({
+      "model_type": "openvla", "arch_specifier": "no-align+gelu-mlp", "use_fused_vision_backbone": false,
+      "timm_model_ids": ["vit_tiny_patch4"], "image_sizes": [16], "pad_to_multiple_of": 64,
+      "kinetok_vision": {"featurizer": {"patch_size": 4, "embed_dim": 32, "depth": 2, "feature_block": 1,
+                                        "num_heads": 2, "mlp_hidden_dim": 64}},
+      "kinetok_vla": {"separator_token_id": 33},
+      "text_config": {"model_type": "llama", "vocab_size": 577, "hidden_size": 32, "num_hidden_layers": 2,
+                      "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 64,
+                      "max_position_embeddings": 128, "tie_word_embeddings": true, "bos_token_id": 0,
+                      "eos_token_id": 0}})");
+    const Result r = Run("init --model-config vla.json --out vla --seed 3");
+    ASSERT_EQ(r.status, 0) << r.err;
+    tokenizer->Save(dir_ / "vla");
+    if (!HasHdf5()) return;
+    DemonstrationWriter writer(dir_ / "demos.hdf5", {{"image_rotation", 0}});
+    std::string questions;
+    for (int d = 0; d < 20; ++d) {
+      Demonstration demo{.instruction = "go", .images = {}, .actions = {}, .states = {}};
+      for (int step = 0; step < 4; ++step) {
+        const int column = (d + step) % 4;
+        Image image(16, 16);
+        for (int y = 4; y < 12; ++y) {
+          for (int x = 0; x < 4; ++x) image.row(y)[3 * (4 * column + x)] = 250;
+        }
+        demo.images.push_back(std::move(image));
+        demo.actions.insert(demo.actions.end(), {column / 10.0, -column / 10.0, 0, 0, 0, 0, column > 1 ? 1.0 : -1.0});
+        questions += fmt::format(R"({{"image": "demos.hdf5:demo_{}:{}", "prompt": "where?", "completion": " {}"}})"
+                                 "\n",
+                                 d, step, column);
+      }
+      writer.Add(demo);
+    }
+    writer.Finish();
+    WriteFileAtomically(dir_ / "questions.jsonl", questions);
+    std::string text;
+    for (int i = 0; i < 200; ++i) text += "some plain text to keep. ";
+    WriteFileAtomically(dir_ / "text.txt", text);
+  }
+  void SetUp() override {
+    if (!HasHdf5()) GTEST_SKIP() << "built without HDF5";
+  }
+  static Json RunJson(const std::string& arguments) {
+    const Result r = Run(arguments + " --json");
+    EXPECT_EQ(r.status, 0) << arguments << "\n" << r.err;
+    return r.status == 0 ? Json::parse(r.out) : Json::object();
+  }
+  static constexpr const char* kRun =
+      " --batch-size 8 --learning-rate 2e-3 --schedule cosine --warmup-steps 10 --eval-every 0 --save-every 0 "
+      "--threads 2";
+};
+
+TEST_F(CliFinetuneTest, APolicyLearnsItsDemonstrationsAndAnswersAboutItsImages) {
+  const Json trained =
+      RunJson(std::string("finetune --model vla --data demos.hdf5 questions.jsonl text.txt --data-weights "
+                          "demonstrations=6 --data-weights completions=3 --data-weights text=1 --block-size 32 "
+                          "--dataset-name toy --out policy --max-steps 700") +
+              kRun);
+  EXPECT_GT(trained["action_token_accuracy"], 0.98);
+  EXPECT_LT(trained["action_l1"], 0.05);
+  const Json statistics = Json::parse(ReadFile(dir_ / "policy/dataset_statistics.json"));
+  EXPECT_EQ(statistics["toy"]["num_trajectories"], 18);  // of 20, two are held out
+  EXPECT_NEAR(statistics["toy"]["action"]["max"][0].get<double>(), 0.3, 1e-12);
+
+  const DemonstrationFile demos(dir_ / "demos.hdf5");
+  for (int step = 0; step < 4; ++step) {
+    WritePng(dir_ / "seen.png", demos.ReadImage(19, step).view());
+    const int column = (19 + step) % 4;
+    const Json action = RunJson("act --model policy --image seen.png --instruction go");
+    EXPECT_EQ(action["unnorm_key"], "toy");
+    EXPECT_NEAR(action["action"][0].get<double>(), column / 10.0, 0.02);
+    EXPECT_NEAR(action["action"][1].get<double>(), -column / 10.0, 0.02);
+    EXPECT_EQ(action["action"][6].get<double>() > 0.5, column <= 1);  // -1 in the file is open, 1 here
+    const Json answer =
+        RunJson("generate --model policy --image seen.png --prompt 'where?' --greedy --max-new-tokens 5");
+    EXPECT_EQ(answer["text"], fmt::format(" {}", column));
+    EXPECT_EQ(answer["finish_reason"], "eos");
+  }
+  const Json scored = RunJson("eval --model policy --data demos.hdf5");
+  EXPECT_GT(scored["action_token_accuracy"], 0.98);
+  EXPECT_LT(scored["action_l1"], 0.05);
+  EXPECT_EQ(scored["steps"], 80);
+}
+
+TEST_F(CliFinetuneTest, AnInterruptedRunResumesToTheSameBitsWithOtherThreads) {
+  const std::string run = std::string(
+                              "finetune --model vla --data demos.hdf5 questions.jsonl --image-augmentation "
+                              "openvla --max-steps 6") +
+                          " --batch-size 8 --learning-rate 1e-3 --eval-every 0 --out ";
+  RunJson(run + "whole --threads 2");
+  RunJson(run + "parts --save-every 2 --threads 1");
+  EXPECT_EQ(ReadFile(dir_ / "whole/model.safetensors"), ReadFile(dir_ / "parts/model.safetensors"));
+  // Other data is another run.
+  ExpectError(
+      "finetune --model vla --data demos.hdf5 --image-augmentation openvla --max-steps 6 --batch-size 8 "
+      "--learning-rate 1e-3 --eval-every 0 "
+      "--out parts",
+      1, "train-data is ");
+}
+
+TEST_F(CliFinetuneTest, AnAdapterIsTrainedAndChangesTheActionsOfItsModel) {
+  const Json trained = RunJson(std::string("finetune --model vla --data demos.hdf5 --lora-rank 8 --lora-alpha 16 --out "
+                                           "adapter --max-steps 150 --dataset-name toy") +
+                               kRun);
+  EXPECT_TRUE(trained.contains("action_token_accuracy"));
+  EXPECT_THAT(ReadFile(dir_ / "adapter/adapter_config.json"), HasSubstr("\"peft_type\": \"LORA\""));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "adapter/model.safetensors"));
+  // Without statistics of its own the base gives no actions: those of the adapter serve both.
+  std::filesystem::copy_file(dir_ / "adapter/dataset_statistics.json", dir_ / "vla/dataset_statistics.json",
+                             std::filesystem::copy_options::overwrite_existing);
+  const auto actions = [&](const std::string& how) {
+    return RunJson("eval --actions --data demos.hdf5 --model " + how)["actions"].get<std::vector<std::vector<int>>>();
+  };
+  const auto base = actions("vla"), beside = actions("vla --adapter adapter"),
+             merged = actions("vla --adapter adapter --merge-adapter");
+  ASSERT_EQ(base.size(), 80u);
+  int changed = 0, same = 0;
+  for (size_t i = 0; i < base.size(); ++i) {
+    changed += base[i] != beside[i] ? 1 : 0;
+    same += merged[i] == beside[i] ? 1 : 0;
+  }
+  EXPECT_GE(changed, 40);
+  EXPECT_EQ(same, 80);
+
+  // In bf16 the merged weights are rounded; what that does is seen, not hidden.
+  ASSERT_EQ(Run("convert --model vla --out vla16 --dtype bf16").status, 0);
+  const auto beside16 = actions("vla16 --adapter adapter"),
+             merged16 = actions("vla16 --adapter adapter --merge-adapter");
+  int same16 = 0;
+  for (size_t i = 0; i < base.size(); ++i) same16 += merged16[i] == beside16[i] ? 1 : 0;
+  RecordProperty("same_actions_merged_in_bf16_of_80", same16);
+  EXPECT_GE(same16, 40);
+  ASSERT_EQ(Run("convert --model vla --adapter adapter --out whole_policy").status, 0);
+  EXPECT_EQ(actions("whole_policy"), merged);
+}
+
+TEST_F(CliFinetuneTest, WhatDoesNotFitIsTold) {
+  ExpectError("finetune --data demos.hdf5 --out x", 2, "--model");
+  ExpectError("finetune --model model --data demos.hdf5 --out x", 1, "model (of type gpt2) sees no images");
+  ExpectError("finetune --model vla --data demos.hdf5 --out x --data-weights demos=1", 2,
+              "--data-weights names \"demos\"; the data has demonstrations");
+  ExpectError("finetune --model vla --data demos.hdf5 questions.jsonl --out x --data-weights demonstrations=1", 2,
+              "leaves out \"completions\"");
+  ExpectError("finetune --model vla --data demos.hdf5 --out x --image-augmentation much", 2, "--image-augmentation");
+  ExpectError("finetune --model vla --data demos.hdf5 --out x --lora-alpha 3", 2, "--lora-rank is missing");
+  ExpectError("finetune --model vla --data demos.hdf5 --out x --lora-rank 2 --lora-targets c_attn", 1, "\"c_attn\"");
+  ExpectError("finetune --model vla --data demos.hdf5 --out x --camera wrist", 1, "has no camera \"wrist\"");
+  ExpectError("act --model vla --adapter model --image demos.hdf5 --instruction x", 1, "adapter_config.json");
+  ExpectError("eval --model model --data demos.hdf5", 1, "sees no images");
+  ExpectError("generate --model model --image vla.json --prompt x", 1, "sees no images");
+}
+
+}  // namespace
+}  // namespace kinetok
