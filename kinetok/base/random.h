@@ -24,7 +24,16 @@ constexpr Philox4 Philox(uint64_t seed, Philox4 counter) {
 }
 
 // The streams of one seed: who draws. Two streams never share a number.
-enum class RandomStream : uint32_t { kSample = 1, kInit = 2, kData = 3, kDropout = 4, kTest = 5, kShots = 6 };
+enum class RandomStream : uint32_t {
+  kSample = 1,
+  kInit = 2,
+  kData = 3,
+  kDropout = 4,
+  kTest = 5,
+  kShots = 6,
+  kScene = 7,
+  kNoise = 8
+};
 
 // 128 bits for (stream, a, b): e.g. (kSample, sequence, position) or (kData, 0, global sample index).
 constexpr Philox4 RandomBits(uint64_t seed, RandomStream stream, uint32_t a, uint64_t b) {
