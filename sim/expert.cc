@@ -96,7 +96,7 @@ ActionVector Place(const SceneObject& what, const SceneZone& plate, const Object
   const GripperPose& g = state.gripper;
   const double dx = plate.x - object.position[0], dy = plate.y - object.position[1], away = std::hypot(dx, dy);
   if (away < kPlacedRadius && object.bottom < kRestHeight && !object.held()) {  // let go, then leave upwards
-    return Act(g, 0, 0, state.opening >= kOpen ? kMaxMove : 0, g.yaw, true);
+    return Act(g, 0, 0, state.opening >= kOpenEnough ? kMaxMove : 0, g.yaw, true);
   }
   if (!object.held()) return Grasp(what, object, state);
   if (away < kDropRadius && object.bottom < kDropBottom) return Act(g, 0, 0, 0, g.yaw, true);

@@ -17,6 +17,7 @@ constexpr double kPushMargin = 0.03;   // beyond its goal
 constexpr double kPushReach = 0.165;   // of the gripper when it pushes
 constexpr double kBarTurn = 0.96;      // 55 degrees: grasping a bar never needs more than the gripper can turn
 constexpr double kCubeTurn = 0.30;
+constexpr int kAttempts = 20000;
 
 struct Point {
   double x, y;
@@ -33,20 +34,23 @@ double DistanceToLane(const Lane& lane, Point p) {
   return std::hypot(p.x - lane.from.x - t * dx, p.y - lane.from.y - t * dy);
 }
 
-// One attempt at a scene; the places of its things may not fit.
-class Attempt {
+// First what there is, then places for it, as often as it takes; things that hardly ever fit are drawn anew.
+class Builder {
  public:
-  Attempt(Draws& draws, TaskKind kind, Combinations combinations)
+  Builder(Draws& draws, TaskKind kind, Combinations combinations)
       : draws_(draws), kind_(kind), combinations_(combinations) {}
 
-  bool Build(Setup& out) {
-    DrawThings();
-    if (!PlaceTarget() || !PlaceZones() || !PlaceLane() || !PlaceOthers()) return false;
-    DrawGripper();
-    out.scene = scene_;
-    out.task = task_;
-    out.instruction = draws_.Choose(Phrasings(scene_, task_));
-    return true;
+  Setup Build() {
+    do {
+      DrawThings();
+      for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        placed_.clear();
+        PlaceTarget();
+        if (!PlaceZones() || !PlaceLane() || !PlaceOthers()) continue;
+        DrawGripper();
+        return {scene_, task_, draws_.Choose(Phrasings(scene_, task_))};
+      }
+    } while (true);
   }
 
  private:
@@ -64,20 +68,19 @@ class Attempt {
 
   // What there is, and what is asked for; where it stands comes later.
   void DrawThings() {
-    task_.kind = kind_;
+    scene_ = {};
+    task_ = {.kind = kind_};
     std::vector<SceneObject> candidates, targets;
     const std::vector<Shape> shapes = TargetShapes();
-    for (const Shape shape : kShapes) {
+    for (const Shape any : kShapes) {
       for (const Color color : kColors) {
-        if (Allowed(color, shape, false)) candidates.push_back({shape, color});
-        if (Allowed(color, shape, true) && std::find(shapes.begin(), shapes.end(), shape) != shapes.end()) {
-          targets.push_back({shape, color});
-        }
+        if (Allowed(color, any, false)) candidates.push_back({any, color});
+        if (Allowed(color, any, true)) targets.push_back({any, color});
       }
     }
     // Every shape equally often, whatever its number of colours.
-    std::erase_if(targets,
-                  [&, shape = draws_.Choose(targets).shape](const SceneObject& o) { return o.shape != shape; });
+    const Shape shape = draws_.Choose(shapes);
+    std::erase_if(targets, [&](const SceneObject& o) { return o.shape != shape; });
     scene_.objects.push_back(draws_.Choose(targets));
     const size_t count = 2 + draws_.Below(3);
     while (scene_.objects.size() < count) {
@@ -110,12 +113,11 @@ class Attempt {
     return {x, draws_.Uniform(-reach, reach)};
   }
 
-  bool PlaceTarget() {
+  void PlaceTarget() {
     const Point p = DrawPoint();
     scene_.objects[0].x = p.x;
     scene_.objects[0].y = p.y;
     placed_.push_back({p, Radius(scene_.objects[0].shape), true});
-    return true;
   }
 
   bool PlaceZones() {
@@ -204,12 +206,7 @@ Combinations ParseCombinations(std::string_view name) {
 Setup DrawSetup(uint64_t seed, uint64_t episode, const LayoutOptions& options) {
   if (options.tasks.empty()) Fail("tasks: there is none; expected at least one");
   Draws draws(seed, RandomStream::kScene, episode);
-  const TaskKind kind = options.tasks[episode % options.tasks.size()];
-  Setup setup;
-  // Some thousand attempts at most: a scene that does not fit is drawn anew.
-  while (!Attempt(draws, kind, options.combinations).Build(setup)) {
-  }
-  return setup;
+  return Builder(draws, options.tasks[episode % options.tasks.size()], options.combinations).Build();
 }
 
 }  // namespace kinetok::sim

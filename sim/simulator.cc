@@ -178,6 +178,33 @@ void Simulator::Derive() {
   }
 }
 
+bool Simulator::InSight(size_t object) const {
+  const mjModel* m = model_.get();
+  const mjData* d = data_.get();
+  const mjtNum* middle = d->xpos + 3 * body_.at(object);
+  const mjtNum* turn = d->xmat + 9 * body_[object];
+  const auto half = HalfSize(scene_.objects[object].shape);
+  constexpr int kCorners = 4, kSeen = 4;
+  constexpr double kShare = 0.7;  // of the way to a side
+  int seen = 0;
+  for (int corner = 0; corner <= kCorners; ++corner) {
+    std::array<mjtNum, 3> point = {middle[0], middle[1], middle[2]};
+    if (corner < kCorners) {
+      const size_t axis = corner < 2 ? 0 : 1;
+      const double away = (corner % 2 == 0 ? 1 : -1) * kShare * half[axis];
+      for (size_t i = 0; i < 3; ++i) point[i] += turn[3 * i + axis] * away;
+    }
+    std::array<mjtNum, 3> ray{}, local{};
+    mju_sub3(ray.data(), point.data(), d->cam_xpos);
+    mju_rotVecMatT(local.data(), ray.data(), d->cam_xmat);  // looks along -z
+    const double reach = -local[2] * std::tan(m->cam_fovy[0] * mjPI / 360);
+    int hit = -1;
+    mj_ray(m, d, d->cam_xpos, ray.data(), nullptr, 1, -1, &hit);
+    seen += static_cast<int>(hit == geom_[object] && std::abs(local[0]) < reach && std::abs(local[1]) < reach);
+  }
+  return seen >= kSeen;
+}
+
 std::vector<double> Simulator::Save() const {
   const mjModel* m = model_.get();
   const mjData* d = data_.get();

@@ -60,6 +60,8 @@ class Simulator {
   void Step(std::span<const double> action);
   const WorldState& state() const { return state_; }
   const Scene& scene() const { return scene_; }
+  // Whether the camera sees most of an object: it is in the picture, and the gripper and other objects leave it free.
+  bool InSight(size_t object) const;
 
   // The whole physical state; a simulator of the same scene that loads it goes on with the same bits. Throws Error when
   // the numbers are not as many as Save gives, or not finite.

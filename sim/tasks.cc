@@ -131,7 +131,7 @@ bool Succeeded(const Scene& scene, const Task& task, const WorldState& state) {
   }
   const SceneZone& plate = scene.zones.at(task.zone.value());
   return std::hypot(p[0] - plate.x, p[1] - plate.y) <= kPlaceRadius && object.bottom <= kRestHeight &&
-         object.speed <= kRestSpeed && !object.touched() && state.opening >= kOpen;
+         object.speed <= kRestSpeed && !object.touched() && state.opening >= kOpenEnough;
 }
 
 }  // namespace kinetok::sim

@@ -22,11 +22,11 @@ enum class TaskKind : uint8_t {
              // no finger touching, the gripper open
 };
 
-// Metres; kRestSpeed metres a second; kOpen is the gripper's opening.
+// Metres; kRestSpeed metres a second; kOpenEnough is the gripper's opening.
 inline constexpr double kReachRadius = 0.03;
 inline constexpr double kPushDistance = 0.08, kPushSideways = 0.05, kZoneMargin = 0.01;
 inline constexpr double kPickHeight = 0.05;
-inline constexpr double kPlaceRadius = 0.035, kRestHeight = 0.006, kRestSpeed = 0.02, kOpen = 0.06;
+inline constexpr double kPlaceRadius = 0.035, kRestHeight = 0.006, kRestSpeed = 0.02, kOpenEnough = 0.06;
 
 inline constexpr std::array kTasks = {TaskKind::kReach, TaskKind::kPush, TaskKind::kPick, TaskKind::kPickBar,
                                       TaskKind::kPlace};

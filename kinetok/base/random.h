@@ -31,8 +31,8 @@ enum class RandomStream : uint32_t {
   kDropout = 4,
   kTest = 5,
   kShots = 6,
-  kScene = 7,
-  kNoise = 8
+  kScene = 9,
+  kNoise = 10
 };
 
 // 128 bits for (stream, a, b): e.g. (kSample, sequence, position) or (kData, 0, global sample index).
