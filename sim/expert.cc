@@ -13,7 +13,7 @@ constexpr double kHoverAbove = 0.012;  // above an object's top, for kReach
 constexpr double kSlope = 2.5;         // metres of height for each metre of misalignment: a steep funnel
 constexpr double kAligned = 0.007;     // misalignment that counts as none
 constexpr double kGraspAcross = 0.013, kGraspAlong = 0.011, kGraspHeight = 0.010, kGraspYaw = 0.20;
-constexpr double kCarryBottom = 0.050, kDropBottom = 0.007, kDropRadius = 0.020, kPlacedRadius = 0.030;
+constexpr double kCarryBottom = 0.065, kDropBottom = 0.007, kDropRadius = 0.020, kPlacedRadius = 0.030;
 constexpr double kLiftBottom = 0.090;
 constexpr double kPushStandoff = 0.050;  // between the middles of object and gripper before the push
 constexpr double kPushHeight = 0.022, kPushSpeed = 0.022, kPushNear = 0.018, kPushFar = 0.075, kPushLateral = 0.017;
@@ -62,9 +62,8 @@ ActionVector Approach(const GripperPose& g, const Goal& goal) {
              goal.open);
 }
 
-ActionVector Reach(const GripperPose& g, const ObjectState& object, double opening) {
+ActionVector Reach(const GripperPose& g, const ObjectState& object) {
   const double away = std::hypot(object.position[0] - g.x, object.position[1] - g.y);
-  static_cast<void>(opening);
   return Approach(g, {object.position[0], object.position[1], object.top + kHoverAbove, 0, true, away});
 }
 
@@ -99,7 +98,8 @@ ActionVector Place(const SceneObject& what, const SceneZone& plate, const Object
     return Act(g, 0, 0, state.opening >= kOpenEnough ? kMaxMove : 0, g.yaw, true);
   }
   if (!object.held()) return Grasp(what, object, state);
-  if (away < kDropRadius && object.bottom < kDropBottom) return Act(g, 0, 0, 0, g.yaw, true);
+  const bool down = object.bottom < kDropBottom || g.z < kGripperLow + 0.004;  // one that slipped up in the hand
+  if (away < kDropRadius && down) return Act(g, 0, 0, 0, g.yaw, true);
   const double bottom = 0.003 + std::clamp(kSlope * (away - 0.010), 0.0, kCarryBottom - 0.003);
   const double free = std::clamp(1 - (bottom - object.bottom - 0.012) / 0.025, 0.0, 1.0);
   return Act(g, kGain * free * dx, kGain * free * dy, kGain * (bottom - object.bottom), 0, false);
@@ -136,7 +136,7 @@ ActionVector ExpertAction(const Scene& scene, const Task& task, const WorldState
   const SceneObject& what = scene.objects[task.object];
   switch (task.kind) {
     case TaskKind::kReach:
-      return Reach(state.gripper, object, state.opening);
+      return Reach(state.gripper, object);
     case TaskKind::kPush:
       return Push(scene, task, object, state);
     case TaskKind::kPick:
