@@ -69,6 +69,7 @@ void AddAct(CLI::App& app, Common& common);
 void AddBench(CLI::App& app, Common& common);
 void AddConvert(CLI::App& app, Common& common);
 void AddEmbed(CLI::App& app, Common& common);
+void AddFinetune(CLI::App& app, Common& common);
 void AddFillMask(CLI::App& app, Common& common);
 void AddEval(CLI::App& app, Common& common);
 void AddExplain(CLI::App& app, Common& common);  // the group of `explain mask`, `explain decoding` ...

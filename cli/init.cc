@@ -10,16 +10,21 @@
 #include <span>
 
 #include "cli/cli.h"
+#include "kinetok/base/file.h"
+#include "kinetok/base/memory.h"
 #include "kinetok/io/safetensors.h"
+#include "kinetok/model/assemble.h"
 #include "kinetok/model/checkpoint.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/presets.h"
+#include "kinetok/tensor/buffer.h"
+#include "kinetok/vla/image_config.h"
 
 namespace kinetok::cli {
 namespace {
 
 struct Flags {
-  std::string preset, model_config, dtype = "f32", out;
+  std::string preset, model_config, decoder, dtype = "f32", out;
   uint64_t seed = 0;
 };
 
@@ -47,18 +52,10 @@ void FillRows(Context& context, const ParameterList& list, const PublishedTensor
   });
 }
 
-int Init(const Common& common, const Flags& flags) {
-  if (flags.out.empty()) throw UsageError("--out is missing: the directory to write");
-  if (flags.preset.empty() == flags.model_config.empty()) {
-    throw UsageError("expected one of --preset NAME and --model-config FILE");
-  }
-  const DType dtype = DTypeFlag(flags.dtype);
+// Drawn tensor by tensor, straight to disk. Returns the file's size.
+int64_t WriteRandom(const Common& common, const ModelConfig& config, const ParameterList& list, const Flags& flags,
+                    DType dtype) {
   const std::filesystem::path dir = flags.out;
-  if (std::filesystem::exists(dir / "train_config.json")) {
-    Fail("{}: holds a training run; a random model would overwrite it", flags.out);
-  }
-  const ModelConfig config = flags.preset.empty() ? LoadModelConfig(flags.model_config) : PresetFlag(flags.preset);
-  const ParameterList list(config);
   const std::vector<PublishedTensor> tensors = PublishedTensors(config, list);
   std::map<std::string_view, const PublishedTensor*> by_name;
   std::vector<TensorSpec> specs;
@@ -90,11 +87,43 @@ int Init(const Common& common, const Flags& flags) {
   }
   writer.Commit();
   SaveConfig(dir, config, dtype);
+  return writer.file_bytes();
+}
+
+// A model with vision towers around somebody's decoder, in memory; its tokenizer comes along. Returns the file's size.
+int64_t Assemble(const ModelConfig& config, const ParameterList& list, const Flags& flags, DType dtype) {
+  const auto tokenizer = LoadTokenizer(flags.decoder);
+  CheckTokenizer(flags.decoder, *tokenizer, config);
+  RequireMemory(list.elements * 4, "this model");
+  Buffer weights(list.elements * 4);
+  InitializeParameters(list, flags.seed, weights.As<float>());
+  TakeDecoder(flags.decoder, config, list, weights.As<float>());
+  SaveCheckpoint(flags.out, config, weights.As<float>(), tokenizer.get(), dtype);
+  return static_cast<int64_t>(std::filesystem::file_size(std::filesystem::path(flags.out) / "model.safetensors"));
+}
+
+int Init(const Common& common, const Flags& flags) {
+  if (flags.out.empty()) throw UsageError("--out is missing: the directory to write");
+  if (flags.preset.empty() == flags.model_config.empty()) {
+    throw UsageError("expected one of --preset NAME and --model-config FILE");
+  }
+  const DType dtype = DTypeFlag(flags.dtype);
+  const std::filesystem::path dir = flags.out;
+  if (std::filesystem::exists(dir / "train_config.json")) {
+    Fail("{}: holds a training run; a random model would overwrite it", flags.out);
+  }
+  const ModelConfig config = flags.preset.empty() ? LoadModelConfig(flags.model_config) : PresetFlag(flags.preset);
+  const ParameterList list(config);
+  const int64_t bytes =
+      flags.decoder.empty() ? WriteRandom(common, config, list, flags, dtype) : Assemble(config, list, flags, dtype);
+  if (!config.towers.empty()) {
+    WriteFileAtomically(dir / "preprocessor_config.json",
+                        ImageProcessorConfigToJson(DefaultImages(config)).dump(2) + "\n");
+  }
   if (common.json) {
-    PrintJson({{"parameters", list.parameters}, {"bytes", writer.file_bytes()}});
+    PrintJson({{"parameters", list.parameters}, {"bytes", bytes}});
   } else {
-    Print(fmt::format("{}: {} parameters, {} bytes of {}\n", flags.out, list.parameters, writer.file_bytes(),
-                      DTypeName(dtype)));
+    Print(fmt::format("{}: {} parameters, {} bytes of {}\n", flags.out, list.parameters, bytes, DTypeName(dtype)));
   }
   return 0;
 }
@@ -109,6 +138,9 @@ void AddInit(CLI::App& app, Common& common) {
       [flags, &common] { return Init(common, *flags); });
   command->add_option("--preset", flags->preset, fmt::format("One of {}", fmt::join(PresetNames(), ", ")));
   command->add_option("--model-config", flags->model_config, "A config.json as Hugging Face writes it");
+  command->add_option("--decoder", flags->decoder,
+                      "A Llama model that the decoder's weights and the tokenizer are taken from; for models with "
+                      "vision towers");
   command->add_option("--dtype", flags->dtype, "f32, f16 or bf16")->capture_default_str();
   AddSeed(command, flags->seed, "The same seed gives the same weights");
   command->add_option("--out", flags->out, "The directory to write");

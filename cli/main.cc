@@ -70,6 +70,7 @@ int Main(int argc, char** argv) {
   AddGenerate(app, common);
   AddAct(app, common);
   AddTrain(app, common);
+  AddFinetune(app, common);
   AddFillMask(app, common);
   AddEmbed(app, common);
   AddTokenize(app, common);

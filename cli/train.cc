@@ -1,4 +1,4 @@
-// kinetok train: a model from text.
+// kinetok train and kinetok finetune: a model from data, from nothing or from another model.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/train_data.h"
 #include "cli/train_flags.h"
 #include "kinetok/base/memory.h"
 #include "kinetok/decode/generate.h"
@@ -61,38 +62,46 @@ std::vector<int32_t> ResolveSamplePrompt(const TrainFlags& flags, const Training
   }
 }
 
+// "", or ", action tokens 61.2% right, L1 0.0412".
+std::string ActionWords(const EvaluationResult& result) {
+  if (!result.action_token_accuracy) return "";
+  return fmt::format(", action tokens {:.1f}% right, L1 {:.4f}", 100 * *result.action_token_accuracy,
+                     *result.action_l1);
+}
+
 class Terminal : public TrainingObserver {
  public:
   Terminal(Context& context, const TrainingJob& job, const TrainFlags& flags, std::vector<int32_t> sample_prompt,
-           const RunPlan& plan)
+           const RunPlan& plan, bool text_only)
       : context_(context),
         job_(job),
         flags_(flags),
         sample_prompt_(std::move(sample_prompt)),
-        bar_(std::cerr, {.label = "training",
-                         .total = plan.max_steps,
-                         .unit = "tokens",
-                         .units_per_step = static_cast<double>(plan.tokens_per_step),
-                         .interactive = IsTerminal(STDERR_FILENO),
-                         .plain_seconds = 10,
-                         .columns = TerminalColumns(STDERR_FILENO),
-                         .now = {}}) {
+        bar_(std::cerr,
+             {.label = "training",
+              .total = plan.max_steps,
+              .unit = text_only ? "tokens" : "examples",
+              .units_per_step = static_cast<double>(text_only ? plan.tokens_per_step : plan.examples_per_step),
+              .interactive = IsTerminal(STDERR_FILENO),
+              .plain_seconds = 10,
+              .columns = TerminalColumns(STDERR_FILENO),
+              .now = {}}) {
     bar_.Update(plan.first_step);
   }
 
   void OnStep(const StepEvent& e) override {
     bar_.Update(e.step, fmt::format("loss {:.4f}  lr {:.2e}  grad {:.2f}", e.loss, e.learning_rate, e.grad_norm));
   }
-  void OnEvaluation(int64_t step, double loss) override {
+  void OnEvaluation(int64_t step, const EvaluationResult& result) override {
     bar_.Clear();
-    Note(fmt::format("step {}: validation loss {:.4f}\n", step, loss));
+    Note(fmt::format("step {}: validation loss {:.4f}{}\n", step, result.loss, ActionWords(result)));
   }
   std::string Sample(int64_t step, std::span<const float> weights) override {
     const auto model = Model::FromParameters(context_, job_.model, weights, DType::kF32, job_.tokenizer);
     std::vector<int32_t> prompt = sample_prompt_;
     if (prompt.empty()) {  // the end of a text begins the next one
-      prompt = {job_.tokenizer->eos_id().value_or(0)};
-      if (!job_.tokenizer->eos_id()) job_.data.train.Read(0, prompt);
+      const auto eos = job_.tokenizer->eos_id();
+      prompt = {eos ? *eos : job_.data.front().source->Draw(job_.train.seed, 0).tokens.front()};
     }
     GenerateOptions options;
     options.max_new_tokens = flags_.sample_tokens;
@@ -112,54 +121,25 @@ class Terminal : public TrainingObserver {
   ProgressBar bar_;
 };
 
-void NotePlan(const RunPlan& p, const ModelConfig& model, const fs::path& out) {
+void NotePlan(const RunPlan& p, const TrainingJob& job, const fs::path& out) {
   const auto mb = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  const ModelConfig& model = job.model;
   Note(fmt::format(
       "{} model: {} layers, {} wide, {} heads, vocabulary {}, context {}: {} parameters\n"
-      "memory: weights {:.1f} MB, gradients {:.1f} MB, optimizer {:.1f} MB, activations {:.1f} MB, in all {:.1f} MB\n"
-      "data: {} training tokens, {} validation tokens, {} tokens a step\n{} {} at step {} of {}\n",
+      "memory: weights {:.1f} MB, gradients {:.1f} MB, optimizer {:.1f} MB, activations {:.1f} MB, in all {:.1f} MB\n",
       model.model_type, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, model.vocab_size,
       model.max_position_embeddings, p.parameters, mb(p.weight_bytes), mb(p.gradient_bytes), mb(p.optimizer_bytes),
-      mb(p.activation_bytes), mb(p.total_bytes()), p.train_tokens, p.validation_tokens, p.tokens_per_step,
-      p.first_step > 0 ? "resuming" : "starting", out.string(), p.first_step, p.max_steps));
-}
-
-// The data as tokens. Token files of other data or of another tokenizer stay until the run begins.
-DataSplit ResolveData(const TrainFlags& flags, const std::vector<fs::path>& files, DocumentSeparator separator,
-                      const Tokenizer& tokenizer, RunDirectory& directory) {
-  TokeniseOptions options;
-  options.separator = separator;
-  options.parse_special = flags.parse_special;
-  const auto tokenise = [&](const std::vector<fs::path>& from, const std::string& name) {
-    const fs::path kept = directory.path() / name;
-    if (auto same = FindTokens(from, tokenizer, options, kept)) return same;
-    std::error_code error;
-    fs::create_directories(kept.parent_path(), error);
-    if (error) Fail("{}: cannot be created: {}", kept.parent_path().string(), error.message());
-    std::optional<ProgressBar> bar;
-    options.progress = [&](int64_t done, int64_t total) {
-      if (!bar) {
-        bar.emplace(std::cerr, ProgressBar::Options{.label = "tokenising",
-                                                    .total = total,
-                                                    .unit = "bytes",
-                                                    .interactive = IsTerminal(STDERR_FILENO),
-                                                    .columns = TerminalColumns(STDERR_FILENO),
-                                                    .now = {}});
-      }
-      bar->Update(done);
-    };
-    return TokeniseFiles(from, tokenizer, options, fs::exists(kept) ? directory.Stage(name) : kept);
-  };
-  const auto train = tokenise(files, "data/train.tokens");
-  if (flags.val_data.empty()) return SplitTokens(train, flags.val_fraction);
-  const auto held_out = tokenise(CollectFiles({flags.val_data.begin(), flags.val_data.end()}, directory.path()),
-                                 "data/validation.tokens");
-  if (held_out->size() < 2) {
-    Fail(
-        "the validation data (--val-data) has {} tokens, expected at least 2; without it, a part of --data is held out",
-        held_out->size());
+      mb(p.activation_bytes), mb(p.total_bytes())));
+  double weights = 0;
+  for (const DataShare& share : job.data) weights += share.weight;
+  for (const DataShare& share : job.data) {
+    Note(
+        fmt::format("data: {}{}\n", share.source->Summary(),
+                    job.data.size() > 1 ? fmt::format(", {:.1f}% of the examples", 100 * share.weight / weights) : ""));
   }
-  return {{train, 0, train->size()}, {held_out, 0, held_out->size()}};
+  Note(fmt::format("{} examples a step, at most {} tokens; {} {} at step {} of {}\n", p.examples_per_step,
+                   p.tokens_per_step, p.first_step > 0 ? "resuming" : "starting", out.string(), p.first_step,
+                   p.max_steps));
 }
 
 // What train_config.json says beside the model, the training and the fingerprints of the data, so that it makes the
@@ -172,6 +152,15 @@ OrderedJson RunNotes(const TrainFlags& flags, const TokenizerSource& source) {
                        {"parse-special", flags.parse_special},
                        {"export-dtype", flags.export_dtype},
                        {"sample-tokens", flags.sample_tokens}};
+  if (flags.finetune) {
+    notes.erase("tokenizer");
+    notes["model"] = flags.base;
+  }
+  if (!flags.data_weights.empty()) notes["data-weights"] = flags.data_weights;
+  if (flags.Given("image-augmentation")) notes["image-augmentation"] = flags.augmentation;
+  if (flags.demonstrations > 0) notes["demonstrations"] = flags.demonstrations;
+  if (!flags.camera.empty()) notes["camera"] = flags.camera;
+  if (!flags.dataset_name.empty()) notes["dataset-name"] = flags.dataset_name;
   if (!flags.val_data.empty()) notes["val-data"] = flags.val_data;
   if (!flags.sample_prompt.empty()) notes["sample-prompt"] = flags.sample_prompt;
   return notes;
@@ -180,7 +169,8 @@ OrderedJson RunNotes(const TrainFlags& flags, const TokenizerSource& source) {
 int Train(const Common& common, TrainFlags& flags) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow further is a failed write, told like any other
   if (!flags.config.empty()) ApplyConfigFile(flags);
-  if (flags.data.empty()) throw UsageError("--data is missing: text files or folders");
+  if (flags.finetune) RequireModel(flags.base);
+  if (flags.data.empty()) throw UsageError("--data is missing: files or folders");
   if (flags.out.empty()) throw UsageError("--out is missing: the directory of the run");
   if (!(flags.val_fraction >= 0 && flags.val_fraction < 1)) {
     throw UsageError(fmt::format("--val-fraction is {}; it must be at least 0 and below 1", flags.val_fraction));
@@ -194,18 +184,24 @@ int Train(const Common& common, TrainFlags& flags) {
   job.model = ResolveModel(flags, job.train);
 
   RunDirectory directory(flags.out, flags.restart);
-  const std::vector<fs::path> files = CollectFiles({flags.data.begin(), flags.data.end()}, directory.path());
-  job.tokenizer = ResolveTokenizer(source, files, separator, directory);
+  const DataFiles files = SortFiles(CollectFiles({flags.data.begin(), flags.data.end()}, directory.path()));
+  job.tokenizer = ResolveTokenizer(source, files.text, separator, directory);
   FitTokenizer(flags, *job.tokenizer, &job.model);
   const std::vector<int32_t> sample_prompt = ResolveSamplePrompt(flags, job);
-  job.data = ResolveData(flags, files, separator, *job.tokenizer, directory);
+  TrainingSources sources =
+      ResolveSources(flags, files, separator, job.tokenizer, job.model, job.train.block_size, directory);
+  job.data = std::move(sources.shares);
+  job.actions = sources.actions;
+  job.files = std::move(sources.files);
+  job.base = flags.base;
   job.notes = RunNotes(flags, source);
 
   const std::atomic<bool>& stop = CatchInterrupt();
   const auto context = common.MakeContext();
   Trainer trainer(*context, directory, job);
-  NotePlan(trainer.plan(), job.model, directory.path());
-  Terminal terminal(*context, job, flags, sample_prompt, trainer.plan());
+  NotePlan(trainer.plan(), job, directory.path());
+  Terminal terminal(*context, job, flags, sample_prompt, trainer.plan(),
+                    files.completions.empty() && files.demonstrations.empty());
   const TrainingResult result = trainer.Run(terminal, &stop);
   terminal.Finish();
   if (!result.interrupted && export_dtype != DType::kF32) {
@@ -213,16 +209,22 @@ int Train(const Common& common, TrainFlags& flags) {
   }
 
   const double peak_rss_gb = static_cast<double>(PeakRssBytes()) / 1e9;
+  const std::optional<EvaluationResult>& e = result.evaluation;
   if (common.json) {
-    PrintJson({{"val_loss", result.val_loss ? OrderedJson(*result.val_loss) : OrderedJson(nullptr)},
-               {"train_loss", result.train_loss},
-               {"steps", result.steps},
-               {"tokens_per_s", result.tokens_per_s},
-               {"peak_rss_gb", peak_rss_gb}});
+    OrderedJson json = {{"val_loss", e ? OrderedJson(e->loss) : OrderedJson(nullptr)},
+                        {"train_loss", result.train_loss},
+                        {"steps", result.steps},
+                        {"tokens_per_s", result.tokens_per_s},
+                        {"peak_rss_gb", peak_rss_gb}};
+    if (e && e->action_token_accuracy) {
+      json["action_token_accuracy"] = *e->action_token_accuracy;
+      json["action_l1"] = *e->action_l1;
+    }
+    PrintJson(json);
   } else {
     Print(fmt::format("{} steps: training loss {:.4f}{}, {} tokens/s, peak memory {:.2f} GB; the model is in {}\n",
                       result.steps, result.train_loss,
-                      result.val_loss ? fmt::format(", validation loss {:.4f}", *result.val_loss) : "",
+                      e ? fmt::format(", validation loss {:.4f}{}", e->loss, ActionWords(*e)) : "",
                       HumanRate(result.tokens_per_s), peak_rss_gb, flags.out));
   }
   return result.interrupted ? kInterrupted : 0;
@@ -233,8 +235,18 @@ int Train(const Common& common, TrainFlags& flags) {
 void AddTrain(CLI::App& app, Common& common) {
   auto flags = std::make_shared<TrainFlags>();
   AddTrainFlags(AddCommand(app, common,
-                           {"train", "Train a model from text",
+                           {"train", "Train a model from text, questions with answers, or a robot's demonstrations",
                             "kinetok train --data shakespeare.txt --preset nano-char-cpu --out out"},
+                           [flags, &common] { return Train(common, *flags); }),
+                *flags);
+}
+
+void AddFinetune(CLI::App& app, Common& common) {
+  auto flags = std::make_shared<TrainFlags>();
+  flags->finetune = true;
+  AddTrainFlags(AddCommand(app, common,
+                           {"finetune", "Train a model further, on text, questions with answers, or demonstrations",
+                            "kinetok finetune --model models/robot --data demos.hdf5 --out out"},
                            [flags, &common] { return Train(common, *flags); }),
                 *flags);
 }

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "kinetok/base/file.h"
+#include "kinetok/model/checkpoint.h"
 #include "kinetok/model/presets.h"
 #include "kinetok/text/tokenizer_trainer.h"
 
@@ -59,13 +60,36 @@ CLI::Option* AddNumber(CLI::App* command, const std::string& flag, T& field, con
 }
 
 void AddDataFlags(CLI::App* command, TrainFlags& f) {
-  command->add_option("--data", f.data, "Text files or folders, UTF-8")->group("Data");
+  command
+      ->add_option("--data", f.data,
+                   "Files or folders: text (UTF-8), questions with answers (.jsonl lines of prompt, completion and "
+                   "perhaps image), robots' demonstrations (.hdf5)")
+      ->group("Data");
+  AddTexts(command, "--data-weights", f.data_weights,
+           "KIND=SHARE of the examples, once a kind: text, completions, demonstrations; default: as many as there are")
+      ->group("Data");
+  command
+      ->add_option("--image-augmentation", f.augmentation,
+                   "Of demonstrations: none, openvla (crop of 90% and colours) or color")
+      ->capture_default_str()
+      ->group("Data");
+  AddNumber(command, "--demonstrations", f.demonstrations,
+            "Train on the first so many demonstrations of each file; default: all but the held-out ones", {1, 1 << 30})
+      ->group("Data");
+  command->add_option("--camera", f.camera, "The images of a demonstration; default: agentview_rgb")->group("Data");
+  command
+      ->add_option("--dataset-name", f.dataset_name,
+                   "The unnorm_key of the demonstrations' statistics; default: the first file's name")
+      ->group("Data");
   command->add_option("--val-data", f.val_data, "Held-out text; default: the end of --data")->group("Data");
   AddNumber(command, "--val-fraction", f.val_fraction, "The share of --data that is held out; default: 0.1")
       ->group("Data");
-  command
-      ->add_option("--tokenizer", f.tokenizer, "A tokenizer.json or its folder; char or bpe:SIZE make one from --data")
-      ->group("Data");
+  if (!f.finetune) {
+    command
+        ->add_option("--tokenizer", f.tokenizer,
+                     "A tokenizer.json or its folder; char or bpe:SIZE make one from --data")
+        ->group("Data");
+  }
   command->add_option("--document-separator", f.separator, "What ends a document: none, file, line or blank-line")
       ->capture_default_str()
       ->group("Data");
@@ -92,6 +116,12 @@ void AddRunFlags(CLI::App* command, TrainFlags& f) {
 }
 
 void AddModelFlags(CLI::App* command, TrainFlags& f) {
+  if (f.finetune) {
+    command->add_option("--model", f.base, "The model to begin with: its weights, configuration and tokenizer")
+        ->group("Model");
+    AddNumber(command, "--dropout", f.dropout, "Of embeddings, attention and residuals")->group("Model");
+    return;
+  }
   command
       ->add_option("--preset", f.preset,
                    "Model and training defaults: " + fmt::format("{}", fmt::join(PresetNames(), ", ")))
@@ -117,7 +147,7 @@ CLI::Option* OptionOfKey(const TrainFlags& flags, const std::string& key) {
     names.insert(names.end(), o->get_lnames().begin(), o->get_lnames().end());
   }
   const std::string near = NearestName(key, names);
-  Fail("{}: \"{}\" is no flag of train{}", flags.config, key,
+  Fail("{}: \"{}\" is no flag of {}{}", flags.config, key, flags.finetune ? "finetune" : "train",
        near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near));
 }
 
@@ -186,14 +216,14 @@ void DeriveSizes(const TrainFlags& flags, const ModelConfig& base, ModelConfig* 
 
 void CheckContext(const TrainFlags& flags, const std::string& source, const ModelConfig& c, const TrainConfig& train) {
   if (c.max_position_embeddings >= train.block_size) return;
-  if (flags.Given("max-position-embeddings")) {
+  if (!flags.finetune && flags.Given("max-position-embeddings")) {
     throw UsageError(fmt::format("--max-position-embeddings is {}; it must be at least {}, the block-size",
                                  c.max_position_embeddings, train.block_size));
   }
   throw UsageError(fmt::format(
-      "--block-size is {}; it must be at most {}, the {} of {} (--max-position-embeddings overrides it)",
-      train.block_size, c.max_position_embeddings,
-      c.model_type == "gpt2" || c.model_type == "openai-gpt" ? "n_positions" : "max_position_embeddings", source));
+      "--block-size is {}; it must be at most {}, the {} of {}{}", train.block_size, c.max_position_embeddings,
+      c.model_type == "gpt2" || c.model_type == "openai-gpt" ? "n_positions" : "max_position_embeddings", source,
+      flags.finetune ? "" : " (--max-position-embeddings overrides it)"));
 }
 
 void CheckModel(const ModelConfig& c) {
@@ -257,6 +287,7 @@ void ApplyConfigFile(TrainFlags& flags) {
 
 TokenizerSource ResolveTokenizerSource(const TrainFlags& flags) {
   using Kind = TokenizerSource::Kind;
+  if (flags.finetune) return {Kind::kFile, flags.base};
   std::string text = flags.tokenizer;
   if (text.empty() && flags.preset.starts_with("tiny")) text = "bpe:512";
   if (text.empty() && (flags.preset.empty() || flags.preset.starts_with("nano-char"))) text = "char";
@@ -289,6 +320,13 @@ DType ResolveExportDType(const TrainFlags& flags) {
 
 TrainConfig ResolveTraining(const TrainFlags& flags) {
   TrainConfig config = TrainPreset(flags.preset);
+  if (flags.finetune) {  // as OpenVLA is fine-tuned
+    config.schedule = "constant";
+    config.learning_rate = config.min_learning_rate = 2e-5;
+    config.warmup_steps = 0;
+    config.optimizer.weight_decay = 0;
+    config.optimizer.beta2 = 0.999;
+  }
   VisitTrainConfig(config, [&flags]<class T>(const char* name, T& field, const char*) {
     if (!flags.Given(name)) return;
     VisitTrainConfig(flags.train, [&]<class U>(const char* other, const U& value, const char*) {
@@ -305,6 +343,14 @@ TrainConfig ResolveTraining(const TrainFlags& flags) {
 }
 
 ModelConfig ResolveModel(const TrainFlags& flags, const TrainConfig& train) {
+  if (flags.finetune) {
+    ModelConfig config = ModelFiles(flags.base).config();
+    RequireNextToken(config, "finetune");
+    if (flags.Given("dropout")) config.embd_pdrop = config.attn_pdrop = config.resid_pdrop = flags.dropout;
+    CheckContext(flags, flags.base, config, train);
+    CheckModel(config);
+    return config;
+  }
   const BaseModel base = ResolveBaseModel(flags);
   ModelConfig c = base.config;
   if (base.source.empty()) c.max_position_embeddings = train.block_size;  // a preset leaves it open
@@ -336,6 +382,7 @@ ModelConfig ResolveModel(const TrainFlags& flags, const TrainConfig& train) {
 }
 
 void FitTokenizer(const TrainFlags& flags, const Tokenizer& tokenizer, ModelConfig* c) {
+  if (flags.finetune) return CheckTokenizer(flags.base, tokenizer, *c);
   const bool given = flags.Given("vocab-size");
   const std::string source = ModelConfigSource(flags);
   if (!given && source.empty()) c->vocab_size = tokenizer.vocab_size();  // a preset leaves it open

@@ -1,4 +1,5 @@
-// The flags of `kinetok train`, on the command line or in a --config file, and what they decide together.
+// The flags of `kinetok train` and `kinetok finetune`, on the command line or in a --config file, and what they decide
+// together.
 #pragma once
 
 #include <string>
@@ -14,7 +15,11 @@ namespace kinetok::cli {
 
 struct TrainFlags {
   CLI::App* command = nullptr;
-  std::vector<std::string> data, val_data;
+  bool finetune = false;  // begins with the weights of `base`, and takes its configuration and tokenizer
+  std::string base;
+  std::vector<std::string> data, val_data, data_weights;
+  std::string augmentation = "none", camera, dataset_name;
+  int64_t demonstrations = 0;
   std::string config, preset, architecture, model_config, tokenizer, out, separator = "file", export_dtype = "f32";
   std::string sample_prompt;
   double val_fraction = 0.1, dropout = 0;
@@ -26,7 +31,7 @@ struct TrainFlags {
   bool Given(const std::string& name) const { return command->get_option("--" + name)->count() > 0; }
 };
 
-void AddTrainFlags(CLI::App* command, TrainFlags& flags);
+void AddTrainFlags(CLI::App* command, TrainFlags& flags);  // those of finetune when flags.finetune
 
 // Gives the values of the --config file to the flags that the command line left out. Throws Error naming the file and
 // the key.

@@ -21,11 +21,11 @@ int main(int argc, char** argv) try {
   job.train.max_steps = 100;
   kinetok::Context context;
   kinetok::RunDirectory directory(argv[2], /*restart=*/false);
-  job.data = kinetok::SplitTokens(
-      kinetok::TokeniseFiles({argv[1]}, *job.tokenizer, {}, directory.path() / "tokens.bin"), /*fraction=*/0.1);
+  const auto file = kinetok::TokeniseFiles({argv[1]}, *job.tokenizer, {}, directory.path() / "tokens.bin");
+  job.data = {std::make_shared<kinetok::TextExamples>(kinetok::SplitTokens(file, 0.1), job.train.block_size)};
   Printer printer;
   const auto result = kinetok::Trainer(context, directory, job).Run(printer);
-  std::cout << "validation loss " << result.val_loss.value_or(0) << "\n";
+  std::cout << "validation loss " << result.evaluation.value().loss << "\n";
 } catch (const kinetok::Error& error) {
   std::cerr << error.what() << "\n";
   return 1;

@@ -41,13 +41,17 @@
 // Policy: a camera's image and an instruction in, a motion out. ReadImage and DecodeImage: JPEG and PNG.
 // ImageProcessor: pixels as OpenVLA's vision towers read them.
 #include "kinetok/io/image.h"
+#include "kinetok/vla/demonstration_examples.h"
 #include "kinetok/vla/image_processor.h"
 #include "kinetok/vla/policy.h"
 
-// Trainer: checkpoints, resuming, evaluation. TokeniseFiles and SplitTokens make its data.
+// Trainer: checkpoints, resuming, evaluation. Its data: TextExamples (of TokeniseFiles and SplitTokens),
+// DemonstrationExamples (robots' HDF5 files), CompletionExamples (JSON lines), mixed in stated shares.
 // ReadTask and RunTask: multiple-choice and next-word tasks.
+#include "kinetok/train/completion_examples.h"
 #include "kinetok/train/dataset.h"
 #include "kinetok/train/run_directory.h"
 #include "kinetok/train/task.h"
+#include "kinetok/train/text_examples.h"
 #include "kinetok/train/train_config.h"
 #include "kinetok/train/trainer.h"

@@ -25,6 +25,7 @@ class AtomicFile {
   void Write(std::span<const std::byte> bytes);
   void Write(std::string_view text);
   void Commit();
+  const std::filesystem::path& temporary() const { return temporary_; }  // for libraries that write by name
 
  private:
   std::filesystem::path path_, temporary_;

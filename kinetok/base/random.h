@@ -31,6 +31,8 @@ enum class RandomStream : uint32_t {
   kDropout = 4,
   kTest = 5,
   kShots = 6,
+  kShuffle = 7,
+  kAugment = 8,
   kScene = 9,
   kNoise = 10
 };

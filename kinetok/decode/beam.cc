@@ -25,14 +25,14 @@ void BeamOptions::Check() const {
   if (!std::isfinite(length_penalty)) Fail("length_penalty is {}; it must be a finite number", length_penalty);
 }
 
-BeamSearch::BeamSearch(Sequences& sequences, const ModelConfig& config, std::span<const int32_t> prompt,
+BeamSearch::BeamSearch(Sequences& sequences, const ModelConfig& config, const Prompt& prompt,
                        const SequenceOptions& options, const BeamOptions& beams, const TextStream& stream)
     : sequences_(sequences),
       config_(config),
       options_(options),
       settings_(beams),
-      prompt_tokens_(prompt.size()),
-      limit_(options.Limit(config, prompt.size())) {
+      prompt_tokens_(prompt.tokens.size()),
+      limit_(options.Limit(config, prompt.tokens.size())) {
   beams_.push_back({.run = sequences.Add(prompt), .sum = 0, .node = -1, .stream = stream});
 }
 

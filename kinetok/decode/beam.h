@@ -47,8 +47,8 @@ class BeamSearch {
   using LogitsOf = std::unordered_map<int, Span<const float>>;  // of the sequences that a Step gave
 
   // `sequences` and `config` must outlive it.
-  BeamSearch(Sequences& sequences, const ModelConfig& config, std::span<const int32_t> prompt,
-             const SequenceOptions& options, const BeamOptions& beams, const TextStream& stream);
+  BeamSearch(Sequences& sequences, const ModelConfig& config, const Prompt& prompt, const SequenceOptions& options,
+             const BeamOptions& beams, const TextStream& stream);
   ~BeamSearch();
   BeamSearch(const BeamSearch&) = delete;
   BeamSearch& operator=(const BeamSearch&) = delete;

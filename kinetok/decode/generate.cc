@@ -22,12 +22,11 @@ double Now() {
 }
 
 // Keys and values of the longest sequences that may run together. The branches of a prompt share its full pages.
-void RequireCacheMemory(const ModelConfig& config, std::span<const std::vector<int32_t>> prompts,
-                        const GenerateOptions& options) {
+void RequireCacheMemory(const ModelConfig& config, std::span<const Prompt> prompts, const GenerateOptions& options) {
   const int64_t branches = std::max(options.beams.num_beams, options.best_of);
   std::vector<int64_t> pages;
-  for (const std::vector<int32_t>& prompt : prompts) {
-    const auto length = static_cast<int64_t>(prompt.size());
+  for (const Prompt& prompt : prompts) {
+    const auto length = static_cast<int64_t>(prompt.tokens.size());
     const int64_t room = config.max_position_embeddings - length;
     const int64_t shared = branches > 1 ? length / kKeyBlock : 0;
     const int64_t all = CeilDiv(length + std::min(options.max_new_tokens, room), kKeyBlock);
@@ -77,7 +76,7 @@ class Transcript {
 // A batch of prompts on its way.
 class Batch {
  public:
-  Batch(Context& context, const std::shared_ptr<const Model>& model, std::span<const std::vector<int32_t>> prompts,
+  Batch(Context& context, const std::shared_ptr<const Model>& model, std::span<const Prompt> prompts,
         const GenerateOptions& options, const BatchCallback& on_token)
       : context_(context),
         model_(model),
@@ -120,7 +119,7 @@ class Batch {
 
   Context& context_;
   const std::shared_ptr<const Model>& model_;
-  std::span<const std::vector<int32_t>> prompts_;
+  std::span<const Prompt> prompts_;
   const GenerateOptions& options_;
   const BatchCallback& on_token_;
   std::vector<Generation> results_;
@@ -153,9 +152,9 @@ void Batch::Sample() {
   };
   while (!Cancelled() && (open.size() < prompts_.size() || !engine.idle())) {
     while (open.size() < prompts_.size() && active < options_.max_batch) {
-      const std::vector<int32_t>& prompt = prompts_[open.size()];
+      const Prompt& prompt = prompts_[open.size()];
       engine.Add(prompt, options_.sequence(), static_cast<int>(samples));
-      for (size_t k = 0; k < samples; ++k) branches.push_back({Transcript(*model_, prompt, options_), {}});
+      for (size_t k = 0; k < samples; ++k) branches.push_back({Transcript(*model_, prompt.tokens, options_), {}});
       open.push_back(samples);
       ++active;
       ++prefilling;
@@ -167,7 +166,7 @@ void Batch::Sample() {
       Branch& branch = branches[number];
       if (number % samples == 0 && branch.transcript.generation().tokens.empty()) {
         --prefilling;
-        timings_.prefill_tokens += static_cast<int64_t>(prompts_[i].size());
+        timings_.prefill_tokens += static_cast<int64_t>(prompts_[i].tokens.size());
       }
       bool ends = false;
       if (samples > 1) {
@@ -205,9 +204,9 @@ void Batch::ChooseBest(size_t prompt, std::span<Branch> branches) {
 
 // The first of `best` is the result, token by token; the others are its runners-up.
 void Batch::Deliver(size_t prompt, std::span<const Hypothesis> best) {
-  results_[prompt] = Transcript(*model_, prompts_[prompt], options_).generation();  // what stays without any
+  results_[prompt] = Transcript(*model_, prompts_[prompt].tokens, options_).generation();  // what stays without any
   for (size_t rank = 0; rank < best.size(); ++rank) {
-    Transcript transcript(*model_, prompts_[prompt], options_);
+    Transcript transcript(*model_, prompts_[prompt].tokens, options_);
     for (const NewToken& token : best[rank].tokens) {
       if (rank > 0) {
         transcript.Add(token);
@@ -239,8 +238,8 @@ void Batch::SearchBeams() {
   size_t begun = 0;
   while (!Cancelled() && (begun < prompts_.size() || !running.empty())) {
     for (; begun < prompts_.size() && static_cast<int64_t>(running.size()) < options_.max_batch; ++begun) {
-      const std::vector<int32_t>& prompt = prompts_[begun];
-      const TextStream stream(model_->tokenizer(), prompt, options_.stop);
+      const Prompt& prompt = prompts_[begun];
+      const TextStream stream(model_->tokenizer(), prompt.tokens, options_.stop);
       running.push_back({begun, true,
                          std::make_unique<BeamSearch>(sequences, model_->config(), prompt, options_.sequence(),
                                                       options_.beams, stream)});
@@ -255,7 +254,7 @@ void Batch::SearchBeams() {
         if (!search.beams->Advance(ready)) continue;
         ++count;
         if (std::exchange(search.prefilling, false)) {
-          timings_.prefill_tokens += static_cast<int64_t>(prompts_[search.prompt].size());
+          timings_.prefill_tokens += static_cast<int64_t>(prompts_[search.prompt].tokens.size());
         }
       }
       return count;
@@ -319,12 +318,12 @@ std::vector<std::vector<int32_t>> BadWordTokens(const Model& model, std::string_
 }
 
 std::vector<Generation> GenerateBatch(Context& context, const std::shared_ptr<const Model>& model,
-                                      std::span<const std::vector<int32_t>> prompts, const GenerateOptions& options,
+                                      std::span<const Prompt> prompts, const GenerateOptions& options,
                                       const BatchCallback& on_token) {
   options.Check();
   options.sampler.CheckIds(model->config().vocab_size);
   if (!options.stop.empty() && model->tokenizer() == nullptr) Fail("stop strings need a tokenizer, the model has none");
-  for (const std::vector<int32_t>& prompt : prompts) CheckPrompt(model->config(), prompt);
+  for (const Prompt& prompt : prompts) CheckPrompt(model->config(), prompt);
   RequireCacheMemory(model->config(), prompts, options);
   Batch batch(context, model, prompts, options, on_token);
   if (options.beams.num_beams > 1) {
@@ -335,17 +334,22 @@ std::vector<Generation> GenerateBatch(Context& context, const std::shared_ptr<co
   return batch.Take();
 }
 
-Generation Generate(Context& context, const std::shared_ptr<const Model>& model, std::span<const int32_t> prompt,
+std::vector<Generation> GenerateBatch(Context& context, const std::shared_ptr<const Model>& model,
+                                      std::span<const std::vector<int32_t>> prompts, const GenerateOptions& options,
+                                      const BatchCallback& on_token) {
+  return GenerateBatch(context, model, std::vector<Prompt>(prompts.begin(), prompts.end()), options, on_token);
+}
+
+Generation Generate(Context& context, const std::shared_ptr<const Model>& model, const Prompt& prompt,
                     const GenerateOptions& options, const TokenCallback& on_token) {
-  const std::vector<int32_t> ids(prompt.begin(), prompt.end());
   BatchCallback callback;
   if (on_token) callback = [&](size_t, const Token& token) { return on_token(token); };
-  return std::move(GenerateBatch(context, model, {&ids, 1}, options, callback).front());
+  return std::move(GenerateBatch(context, model, std::span(&prompt, 1), options, callback).front());
 }
 
 Generation Generate(Context& context, const std::shared_ptr<const Model>& model, std::string_view prompt,
                     const GenerateOptions& options, const TokenCallback& on_token) {
-  return Generate(context, model, EncodePrompt(*model, prompt), options, on_token);
+  return Generate(context, model, Prompt(EncodePrompt(*model, prompt)), options, on_token);
 }
 
 }  // namespace kinetok

@@ -85,13 +85,16 @@ std::vector<std::vector<int32_t>> BadWordTokens(const Model& model, std::string_
 // come once the best text is known. The same request gives the same tokens on any number of threads, in any batch, on
 // any instruction set. Without a tokenizer, ids come and go and stop strings are an Error. Throws Error as Engine::Add
 // and EncodePrompt do.
-Generation Generate(Context& context, const std::shared_ptr<const Model>& model, std::span<const int32_t> prompt,
+Generation Generate(Context& context, const std::shared_ptr<const Model>& model, const Prompt& prompt,
                     const GenerateOptions& options = {}, const TokenCallback& on_token = {});
 Generation Generate(Context& context, const std::shared_ptr<const Model>& model, std::string_view prompt,
                     const GenerateOptions& options = {}, const TokenCallback& on_token = {});
 
 // Many prompts as one ragged batch; result i is what Generate gives for prompt i. Throws Error also when the
 // keys and values of the sequences that run together need more memory than is free.
+std::vector<Generation> GenerateBatch(Context& context, const std::shared_ptr<const Model>& model,
+                                      std::span<const Prompt> prompts, const GenerateOptions& options = {},
+                                      const BatchCallback& on_token = {});
 std::vector<Generation> GenerateBatch(Context& context, const std::shared_ptr<const Model>& model,
                                       std::span<const std::vector<int32_t>> prompts,
                                       const GenerateOptions& options = {}, const BatchCallback& on_token = {});

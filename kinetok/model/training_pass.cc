@@ -77,7 +77,8 @@ struct TrainingPass::State {
   void BindImages(const TrainingBatch& batch);
   void BindKv(const TrainingBatch& batch);
   void BindGradients(std::span<float> gradients);
-  void Loss(Context& context, const TrainingBatch& batch, std::span<float> losses, bool backward);
+  void Loss(Context& context, const TrainingBatch& batch, std::span<float> losses, std::span<int32_t> predictions,
+            bool backward);
   void KeepEmbeddingGradient();
 
   ModelConfig config;
@@ -206,12 +207,22 @@ void TrainingPass::State::BindGradients(std::span<float> gradients) {
   for (const Parameter& p : list.all) g.parameters.push_back(ParameterRows(p, gradients));
 }
 
-void TrainingPass::State::Loss(Context& context, const TrainingBatch& batch, std::span<float> losses, bool backward) {
+void TrainingPass::State::Loss(Context& context, const TrainingBatch& batch, std::span<float> losses,
+                               std::span<int32_t> predictions, bool backward) {
   const Rows<const float> x = c.buffers[program.output], head = c.parameters[program.head].plain;
   for (int64_t first = 0; first < rows; first += plan.chunk_rows) {
     const int64_t n = std::min(plan.chunk_rows, rows - first);
     const Rows<float> logits(At(plan.logits), n, config.vocab_size);
     LinearForward(context, x.Slice(first, n), head, {}, logits);
+    if (!predictions.empty()) {
+      ParallelFor(context, n, 16, [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i) {
+          const std::span<const float> row(logits[i], static_cast<size_t>(config.vocab_size));
+          const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+          predictions[first + i] = batch.labels[first + i] < 0 ? -1 : static_cast<int32_t>(best);
+        }
+      });
+    }
     const auto weights = backward ? batch.weights.subspan(first, n) : std::span<const float>();
     CrossEntropy(context, batch.labels.subspan(first, n), weights, logits, losses.subspan(first, n));
     if (!backward) continue;
@@ -244,13 +255,13 @@ int64_t TrainingPass::activation_bytes() const {
 }
 
 void TrainingPass::Forward(Context& context, std::span<const float> weights, const TrainingBatch& batch,
-                           std::span<float> losses) {
+                           std::span<float> losses, std::span<int32_t> predictions) {
   State& s = *state_;
-  KINETOK_CHECK(losses.size() == batch.tokens.size());
+  KINETOK_CHECK(losses.size() == batch.tokens.size() && (predictions.empty() || predictions.size() == losses.size()));
   s.Bind(weights, batch, 0);
   for (const PassEvent& e : s.plan.events) {
     if (e.kind == PassEvent::Kind::kForward) ForwardStep(context, s.c, s.program.steps[e.step]);
-    if (e.kind == PassEvent::Kind::kLoss) return s.Loss(context, batch, losses, false);
+    if (e.kind == PassEvent::Kind::kLoss) return s.Loss(context, batch, losses, predictions, false);
   }
 }
 
@@ -268,7 +279,7 @@ void TrainingPass::ForwardBackward(Context& context, std::span<const float> weig
         ForwardStep(context, s.c, s.program.steps[e.step]);
         break;
       case PassEvent::Kind::kLoss:
-        s.Loss(context, batch, losses, true);
+        s.Loss(context, batch, losses, {}, true);
         break;
       case PassEvent::Kind::kBackward:
         BackwardStep(context, s.c, s.g, s.program.steps[e.step]);

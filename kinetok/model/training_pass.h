@@ -50,7 +50,10 @@ class TrainingPass {
   int64_t activation_bytes() const;
 
   // losses[i] = -log p(labels[i]) (0 where there is no label).   weights, gradients: flat [list.elements]
-  void Forward(Context& context, std::span<const float> weights, const TrainingBatch& batch, std::span<float> losses);
+  // `predictions`, when not empty, gets the likeliest token of each row that has a label (the lowest id on a tie), else
+  // -1.
+  void Forward(Context& context, std::span<const float> weights, const TrainingBatch& batch, std::span<float> losses,
+               std::span<int32_t> predictions = {});
 
   // The same, then adds d(sum_i batch.weights[i] * losses[i]) / d(weights) to `gradients`, but for the embeddings'
   // share, which Finish adds once all samples of the step are in. `step` keys the dropout. Samples fed in several calls

@@ -103,7 +103,7 @@ TEST(KillTest, ARunKilledWhileTokenisingCompletesWithTheSameBits) {
       TokeniseOptions options;
       options.chunk_bytes = 1 << 16;
       const auto tokens = TokeniseFiles({file}, *copy.job().tokenizer, options, dir / "data/train.tokens");
-      copy.job().data = {{tokens, 0, 5000}, {tokens, tokens->size() - 200, 200}};
+      copy.split() = {{tokens, 0, 5000}, {tokens, tokens->size() - 200, 200}};
     }
     copy.Run(dir, threads);
   };

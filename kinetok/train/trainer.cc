@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "kinetok/base/checked.h"
 #include "kinetok/base/error.h"
+#include "kinetok/base/file.h"
 #include "kinetok/base/memory.h"
 #include "kinetok/io/plot.h"
 #include "kinetok/kernels/elementwise.h"
@@ -14,56 +16,36 @@
 namespace kinetok {
 namespace {
 
-// Sequences of one evaluation pass: enough rows for the kernels, whatever the training batch.
-int64_t EvaluationSequences(const TrainConfig& config) {
-  return std::max(config.batch_size, CeilDiv(256, config.block_size));
-}
-
-void CheckTokens(const TokenRange& range, int64_t vocab_size, std::string_view name) {
-  std::vector<int32_t> ids(1 << 16);
-  for (int64_t first = 0; first < range.size; first += static_cast<int64_t>(ids.size())) {
-    const std::span<int32_t> part(
-        ids.data(), static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(ids.size()), range.size - first)));
-    range.Read(first, part);
-    for (size_t i = 0; i < part.size(); ++i) {
-      if (part[i] < 0 || part[i] >= vocab_size) {
-        Fail("{} data: token {} is {}, expected one in [0, {}), the model's vocab_size", name,
-             first + static_cast<int64_t>(i), part[i], vocab_size);
-      }
-    }
-  }
+// Examples of one evaluation pass: enough rows for the kernels, whatever the training batch.
+int64_t EvaluationExamples(const TrainConfig& config, int64_t max_length) {
+  return std::max(config.batch_size, CeilDiv(256, max_length));
 }
 
 void CheckJob(const TrainingJob& job) {
   job.train.Check();
   job.model.Check("model");
-  const int64_t block = job.train.block_size;
-  if (block > job.model.max_position_embeddings) {
-    Fail("block_size is {}; it must be at most {}, the model's max_position_embeddings", block,
-         job.model.max_position_embeddings);
+  const int64_t context = job.model.max_position_embeddings;
+  if (job.train.block_size > context) {
+    Fail("block_size is {}; it must be at most {}, the model's max_position_embeddings", job.train.block_size, context);
   }
   if (job.tokenizer != nullptr && job.tokenizer->vocab_size() > job.model.vocab_size) {
     Fail("vocab_size is {}; it must be at least {}, the size of the tokenizer", job.model.vocab_size,
          job.tokenizer->vocab_size());
   }
-  if (job.data.train.size <= block) {
-    Fail(
-        "training data: has {} tokens, a block of {} (block-size) needs at least {}; give more text or a shorter block",
-        job.data.train.size, block, block + 1);
+  for (const DataShare& share : job.data) {
+    share.source->Check(job.model.vocab_size);
+    if (share.source->max_length() > context) {
+      Fail("the longest example takes {} positions, the model's context holds {} (max_position_embeddings)",
+           share.source->max_length(), context);
+    }
+    if (share.source->has_images() && job.model.towers.empty()) {
+      Fail("the data has images, which a model of type {} does not see; expected one with vision towers (openvla)",
+           job.model.model_type);
+    }
   }
-  if (job.data.validation.size == 1) {
-    Fail("validation data: has 1 token, expected at least 2; give more text or another val-fraction");
-  }
-  CheckTokens(job.data.train, job.model.vocab_size, "training");
-  CheckTokens(job.data.validation, job.model.vocab_size, "validation");
 }
 
-OrderedJson DescribeRange(const TokenRange& range) {
-  if (range.size == 0) return nullptr;
-  return {{"sha256", range.file->about().value("sha256", "")}, {"first", range.first}, {"tokens", range.size}};
-}
-
-// Whole sequences of `block` tokens cut from a range, as a TrainingBatch.
+// Examples side by side, as a TrainingBatch.
 class BatchBuffers {
  public:
   void Clear() {
@@ -71,29 +53,35 @@ class BatchBuffers {
     labels_.clear();
     lengths_.clear();
     keys_.clear();
+    pixels_.clear();
   }
 
-  void Add(const TokenRange& range, int64_t offset, int64_t length, uint64_t key) {
-    window_.resize(static_cast<size_t>(length) + 1);
-    range.Read(offset, window_);
-    tokens_.insert(tokens_.end(), window_.begin(), window_.end() - 1);
-    labels_.insert(labels_.end(), window_.begin() + 1, window_.end());
-    lengths_.push_back(static_cast<int32_t>(length));
+  void Add(const Example& example, uint64_t key) {
+    tokens_.insert(tokens_.end(), example.tokens.begin(), example.tokens.end());
+    labels_.insert(labels_.end(), example.labels.begin(), example.labels.end());
+    pixels_.insert(pixels_.end(), example.pixels.begin(), example.pixels.end());
+    lengths_.push_back(static_cast<int32_t>(example.tokens.size()));
     keys_.push_back(key);
   }
 
   TrainingBatch View(float weight) {
     weights_.assign(tokens_.size(), weight);
     losses_.resize(tokens_.size());
-    return {.tokens = tokens_, .labels = labels_, .weights = weights_, .lengths = lengths_, .sample_keys = keys_};
+    return {.tokens = tokens_,
+            .labels = labels_,
+            .weights = weights_,
+            .lengths = lengths_,
+            .sample_keys = keys_,
+            .pixels = pixels_};
   }
 
   std::span<float> losses() { return losses_; }  // one a row, sized by View
+  std::span<const int32_t> labels() const { return labels_; }
 
  private:
-  std::vector<int32_t> window_, tokens_, labels_, lengths_;
+  std::vector<int32_t> tokens_, labels_, lengths_;
   std::vector<uint64_t> keys_;
-  std::vector<float> weights_, losses_;
+  std::vector<float> weights_, losses_, pixels_;
 };
 
 class Clock {
@@ -130,14 +118,15 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
     : context_(context),
       directory_(directory),
       job_((CheckJob(job), std::move(job))),
+      data_(job_.data),
       list_(job_.model),
       optimizer_((RequireMemory(list_.elements * 16, "this training run"), list_), job_.train.optimizer),
       weights_(list_.elements * 4),
       gradients_(list_.elements * 4) {
   config_ = TrainConfigToJson(job_.train);
   config_["model-config"] = ModelConfigToJson(job_.model, "float32");
-  config_["train-data"] = DescribeRange(job_.data.train);
-  config_["validation-data"] = DescribeRange(job_.data.validation);
+  config_["train-data"] = data_.Describe();
+  config_["validation-data"] = data_.DescribeHeldOut();
   std::vector<std::string> free_fields(FreeTrainFields().begin(), FreeTrainFields().end());
   free_fields.emplace_back("validation-data");  // evaluated, never learned from
   for (const auto& [key, value] : job_.notes.items()) {
@@ -147,21 +136,24 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
   directory_.CheckConfig(config_, free_fields);
 
   const TrainConfig& train = job_.train;
+  const int64_t length = data_.max_length(), step_rows = train.SequencesPerStep() * length;
   pass_ = std::make_unique<TrainingPass>(job_.model, list_,
-                                         TrainingPassOptions{.max_rows = train.batch_size * train.block_size,
+                                         TrainingPassOptions{.max_rows = train.batch_size * length,
                                                              .max_sequences = train.batch_size,
-                                                             .max_length = train.block_size,
-                                                             .step_rows = train.TokensPerStep(),
+                                                             .max_length = length,
+                                                             .max_images = data_.has_images() ? train.batch_size : 0,
+                                                             .step_rows = step_rows,
                                                              .recompute = train.recompute,
                                                              .dropout_seed = train.seed});
   // Finish keeps the gradient of every embedded row of a step.
-  plan_.activation_bytes = pass_->activation_bytes() + train.TokensPerStep() * job_.model.hidden_size * 4;
-  if (job_.data.validation.size > 0) {
-    const int64_t sequences = EvaluationSequences(train);
+  plan_.activation_bytes = pass_->activation_bytes() + step_rows * job_.model.hidden_size * 4;
+  if (data_.held_out() > 0) {
+    const int64_t examples = EvaluationExamples(train, length);
     evaluation_ = std::make_unique<TrainingPass>(job_.model, list_,
-                                                 TrainingPassOptions{.max_rows = sequences * train.block_size,
-                                                                     .max_sequences = sequences,
-                                                                     .max_length = train.block_size,
+                                                 TrainingPassOptions{.max_rows = examples * length,
+                                                                     .max_sequences = examples,
+                                                                     .max_length = length,
+                                                                     .max_images = data_.has_images() ? examples : 0,
                                                                      .backward = false,
                                                                      .dropout = false});
     plan_.activation_bytes += evaluation_->activation_bytes();
@@ -169,9 +161,8 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
   plan_.parameters = list_.parameters;
   plan_.weight_bytes = plan_.gradient_bytes = list_.elements * 4;
   plan_.optimizer_bytes = list_.elements * 8;
-  plan_.tokens_per_step = train.TokensPerStep();
-  plan_.train_tokens = job_.data.train.size;
-  plan_.validation_tokens = job_.data.validation.size;
+  plan_.examples_per_step = train.SequencesPerStep();
+  plan_.tokens_per_step = step_rows;
   plan_.max_steps = train.max_steps;
   RequireMemory(plan_.total_bytes(), "this training run");  // before any of it is touched
 
@@ -181,8 +172,10 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
     LoadTrainerState(directory_.path(), state);
     step_ = state.step;
     loss_ = state.loss;
-  } else {
+  } else if (job_.base.empty()) {
     InitializeParameters(list_, train.seed, weights_.As<float>());
+  } else {
+    LoadParameters(job_.base, job_.model, list_, weights_.As<float>());
   }
   plan_.first_step = step_;
 }
@@ -191,18 +184,27 @@ TrainerState Trainer::State() {
   return {step_, loss_, weights_.As<float>(), optimizer_.m(), optimizer_.v()};
 }
 
-double Trainer::TrainStep(double learning_rate, double* norm) {
+Trainer::StepResult Trainer::TrainStep(double learning_rate) {
   const TrainConfig& config = job_.train;
   SetToZero(context_, gradients_.As<float>());
+  const uint64_t first = static_cast<uint64_t>(step_) * static_cast<uint64_t>(config.SequencesPerStep());
+  std::vector<Example> examples(static_cast<size_t>(config.SequencesPerStep()));
+  ParallelFor(context_, config.SequencesPerStep(), 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) examples[i] = data_.Read(config.seed, first + static_cast<uint64_t>(i));
+  });
+  int64_t labelled = 0, tokens = 0;
+  for (const Example& example : examples) {
+    labelled += example.labelled();
+    tokens += static_cast<int64_t>(example.tokens.size());
+  }
+  const auto weight = static_cast<float>(1.0 / static_cast<double>(labelled));
+
   BatchBuffers batch;
   double loss = 0;
-  auto sample = static_cast<uint64_t>(step_) * static_cast<uint64_t>(config.SequencesPerStep());
-  const auto weight = static_cast<float>(1.0 / static_cast<double>(config.TokensPerStep()));
   for (int64_t pass = 0; pass < config.gradient_accumulation; ++pass) {
     batch.Clear();
-    for (int64_t i = 0; i < config.batch_size; ++i, ++sample) {
-      const int64_t offset = SampleOffset(config.seed, sample, job_.data.train.size, config.block_size);
-      batch.Add(job_.data.train, offset, config.block_size, sample);
+    for (int64_t i = pass * config.batch_size; i < (pass + 1) * config.batch_size; ++i) {
+      batch.Add(examples[i], first + static_cast<uint64_t>(i));
     }
     const TrainingBatch view = batch.View(weight);
     pass_->ForwardBackward(context_, weights_.As<float>(), view, static_cast<uint64_t>(step_), batch.losses(),
@@ -210,41 +212,64 @@ double Trainer::TrainStep(double learning_rate, double* norm) {
     for (const float row : batch.losses()) loss += static_cast<double>(row);
   }
   pass_->Finish(context_, gradients_.As<float>());
-  loss /= static_cast<double>(config.TokensPerStep());
+  loss /= static_cast<double>(labelled);
   if (!std::isfinite(loss)) FailNotFinite("loss", loss);
-  *norm = Optimizer::GradientNorm(context_, gradients_.As<float>());
-  if (!std::isfinite(*norm)) FailNotFinite("gradient norm", *norm);
-  optimizer_.Step(context_, step_ + 1, learning_rate, *norm, gradients_.As<float>(), weights_.As<float>());
-  return loss;
+  const double norm = Optimizer::GradientNorm(context_, gradients_.As<float>());
+  if (!std::isfinite(norm)) FailNotFinite("gradient norm", norm);
+  optimizer_.Step(context_, step_ + 1, learning_rate, norm, gradients_.As<float>(), weights_.As<float>());
+  return {loss, norm, tokens};
 }
 
-double Trainer::Evaluate() {
+EvaluationResult Trainer::Evaluate() {
   KINETOK_CHECK(evaluation_ != nullptr);
-  const TokenRange& data = job_.data.validation;
-  const int64_t block = job_.train.block_size, last = data.size - 1;  // tokens that are predicted
-  const int64_t blocks = CeilDiv(last, block), sequences = EvaluationSequences(job_.train);
-  const int64_t limit =
-      job_.train.eval_batches > 0 ? std::min(blocks, job_.train.eval_batches * job_.train.batch_size) : blocks;
+  const int64_t at_once = EvaluationExamples(job_.train, data_.max_length());
+  const int64_t most = job_.train.eval_batches > 0 ? job_.train.eval_batches * job_.train.batch_size
+                                                   : std::numeric_limits<int64_t>::max();
   BatchBuffers batch;
-  double sum = 0;
-  for (int64_t first = 0; first < limit; first += sequences) {
-    batch.Clear();
-    for (int64_t i = first; i < std::min(limit, first + sequences); ++i) {
-      batch.Add(data, i * block, std::min(block, last - i * block), static_cast<uint64_t>(i));
+  std::vector<int32_t> predictions;
+  double sum = 0, distance = 0;
+  int64_t labelled = 0, actions = 0, hits = 0;
+  for (const DataShare& share : job_.data) {
+    const int64_t count = std::min(share.source->held_out(), most);
+    for (int64_t first = 0; first < count; first += at_once) {
+      std::vector<Example> examples(static_cast<size_t>(std::min(at_once, count - first)));
+      ParallelFor(context_, static_cast<int64_t>(examples.size()), 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i) examples[i] = share.source->HeldOut(first + i);
+      });
+      batch.Clear();
+      for (size_t i = 0; i < examples.size(); ++i) batch.Add(examples[i], static_cast<uint64_t>(first) + i);
+      const TrainingBatch view = batch.View(0);
+      predictions.resize(job_.actions ? view.labels.size() : 0);
+      evaluation_->Forward(context_, weights_.As<float>(), view, batch.losses(), predictions);
+      for (const float row : batch.losses()) sum += static_cast<double>(row);
+      for (const Example& example : examples) labelled += example.labelled();
+      for (size_t i = 0; i < predictions.size(); ++i) {
+        if (!job_.actions->IsAction(view.labels[i])) continue;
+        ++actions;
+        hits += predictions[i] == view.labels[i] ? 1 : 0;
+        distance += std::abs(job_.actions->Decode(predictions[i]) - job_.actions->Decode(view.labels[i]));
+      }
     }
-    const TrainingBatch view = batch.View(0);
-    evaluation_->Forward(context_, weights_.As<float>(), view, batch.losses());
-    for (const float row : batch.losses()) sum += static_cast<double>(row);
   }
-  return sum / static_cast<double>(std::min(last, limit * block));
+  EvaluationResult result{.loss = sum / static_cast<double>(labelled)};
+  if (actions > 0) {
+    result.action_token_accuracy = static_cast<double>(hits) / static_cast<double>(actions);
+    result.action_l1 = distance / static_cast<double>(actions);
+  }
+  return result;
 }
 
 void Trainer::EvaluateAndLog(RunLog& log, TrainingObserver& observer) {
   if (evaluation_ == nullptr) return;
-  val_loss_ = Evaluate();
-  if (!std::isfinite(*val_loss_)) FailNotFinite("validation loss", *val_loss_);
-  log.Append({{"step", step_}, {"val_loss", *val_loss_}});
-  observer.OnEvaluation(step_, *val_loss_);
+  evaluated_ = Evaluate();
+  if (!std::isfinite(evaluated_->loss)) FailNotFinite("validation loss", evaluated_->loss);
+  OrderedJson line = {{"step", step_}, {"val_loss", evaluated_->loss}};
+  if (evaluated_->action_token_accuracy) {
+    line["action_token_accuracy"] = *evaluated_->action_token_accuracy;
+    line["action_l1"] = *evaluated_->action_l1;
+  }
+  log.Append(line);
+  observer.OnEvaluation(step_, *evaluated_);
 }
 
 void Trainer::Publish() const {
@@ -284,30 +309,32 @@ TrainingResult Trainer::Run(TrainingObserver& observer, const std::atomic<bool>*
   if (saved_step_) {  // a killed process may have saved its state and not come this far
     Publish();
     SampleIfDue(log, observer);
-  } else if (job_.tokenizer != nullptr) {
-    job_.tokenizer->Save(directory_.path());  // a resumed run needs the one that was made for it
+  } else {
+    if (job_.tokenizer != nullptr) job_.tokenizer->Save(directory_.path());  // a resumed run needs what was made for it
+    for (const auto& [name, content] : job_.files) WriteFileAtomically(directory_.path() / name, content);
   }
 
   TrainingResult result;
   double seconds = 0;
-  const int64_t first = step_;
+  int64_t tokens = 0;
   while (step_ < config.max_steps && !result.interrupted) {
     const Clock clock;
     const double learning_rate = LearningRate(schedule, step_);
-    double norm = 0;
-    loss_ = TrainStep(learning_rate, &norm);
+    const StepResult result_of_step = TrainStep(learning_rate);
+    loss_ = result_of_step.loss;
+    tokens += result_of_step.tokens;
     ++step_;
-    val_loss_.reset();
+    evaluated_.reset();
     const double taken = clock.Seconds();
     seconds += taken;
-    const StepEvent event{step_, loss_, learning_rate, norm,
-                          static_cast<double>(config.TokensPerStep()) / std::max(taken, 1e-9)};
+    const StepEvent event{step_, loss_, learning_rate, result_of_step.norm,
+                          static_cast<double>(result_of_step.tokens) / std::max(taken, 1e-9)};
     const bool last = step_ == config.max_steps;
     if (last || step_ == 1 || IsDue(step_, config.log_every)) {
       log.Append({{"step", step_},
                   {"loss", loss_},
                   {"lr", learning_rate},
-                  {"grad_norm", norm},
+                  {"grad_norm", event.grad_norm},
                   {"tokens_per_s", std::round(event.tokens_per_s)}});
     }
     observer.OnStep(event);
@@ -316,12 +343,12 @@ TrainingResult Trainer::Run(TrainingObserver& observer, const std::atomic<bool>*
     if (last || result.interrupted || IsDue(step_, config.save_every)) Save(log, observer);
     if (!result.interrupted) SampleIfDue(log, observer);  // a sample that fails takes no checkpoint with it
   }
-  if (!result.interrupted && !val_loss_ && evaluation_ != nullptr) val_loss_ = Evaluate();  // the run was complete
+  if (!result.interrupted && !evaluated_ && evaluation_ != nullptr) evaluated_ = Evaluate();  // the run was complete
   DrawLosses(directory_.path());
   result.steps = step_;
   result.train_loss = loss_;
-  result.val_loss = val_loss_;
-  if (seconds > 0) result.tokens_per_s = static_cast<double>((step_ - first) * config.TokensPerStep()) / seconds;
+  result.evaluation = evaluated_;
+  if (seconds > 0) result.tokens_per_s = static_cast<double>(tokens) / seconds;
   return result;
 }
 

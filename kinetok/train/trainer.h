@@ -2,12 +2,15 @@
 // any split of a step into passes, and however often the run was killed and resumed.
 //
 //   RunDirectory directory("out", /*restart=*/false);
-//   Trainer trainer(context, directory, {.model = Preset("tiny"), .train = {...}, .data = SplitTokens(file, 0.1)});
+//   auto text = std::make_shared<TextExamples>(SplitTokens(file, 0.1), 64);
+//   Trainer trainer(context, directory, {.model = Preset("tiny"), .train = {.block_size = 64}, .data = {text}});
 //   TrainingResult result = trainer.Run(observer);
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,19 +24,23 @@
 #include "kinetok/model/training_pass.h"
 #include "kinetok/tensor/buffer.h"
 #include "kinetok/text/tokenizer.h"
-#include "kinetok/train/dataset.h"
+#include "kinetok/train/mixture.h"
 #include "kinetok/train/optimizer.h"
 #include "kinetok/train/run_directory.h"
 #include "kinetok/train/train_config.h"
+#include "kinetok/vla/action_tokenizer.h"
 
 namespace kinetok {
 
 struct TrainingJob {
   ModelConfig model;
   TrainConfig train;
-  DataSplit data;                              // `validation` may be empty: then nothing is evaluated
-  std::shared_ptr<const Tokenizer> tokenizer;  // saved with the model; may be null
-  OrderedJson notes = OrderedJson::object();   // saved in train_config.json beside the rest; a resumed run may differ
+  std::vector<DataShare> data;  // one or more; when none holds anything out, nothing is evaluated
+  std::shared_ptr<const Tokenizer> tokenizer = nullptr;  // saved with the model; may be null
+  std::filesystem::path base = {};  // the model of the same configuration that the run begins with; empty: random
+  std::optional<ActionTokenizer> actions = std::nullopt;  // of a policy: its evaluations look at the action tokens
+  std::map<std::string, std::string> files = {};          // more that belongs to the model: name and content
+  OrderedJson notes = OrderedJson::object();  // saved in train_config.json beside the rest; a resumed run may differ
 };
 
 // What a run needs and will do, known before its first step. Sizes in bytes.
@@ -41,7 +48,8 @@ struct RunPlan {
   int64_t parameters = 0;
   int64_t weight_bytes = 0, gradient_bytes = 0, optimizer_bytes = 0, activation_bytes = 0;
   int64_t total_bytes() const { return weight_bytes + gradient_bytes + optimizer_bytes + activation_bytes; }
-  int64_t tokens_per_step = 0, train_tokens = 0, validation_tokens = 0;
+  int64_t examples_per_step = 0;
+  int64_t tokens_per_step = 0;            // positions, where every example is as long as the longest
   int64_t first_step = 0, max_steps = 0;  // first_step > 0: a resumed run
 };
 
@@ -53,12 +61,21 @@ struct StepEvent {
   double tokens_per_s = 0;
 };
 
+// What the held-out examples say about a model.
+struct EvaluationResult {
+  double loss = 0;  // nats, the mean over all labelled positions
+  // Of the positions whose label is an action token, as OpenVLA counts them: how often it is the likeliest token, and
+  // the mean distance of what that token decodes to from the label's value, in [0, 2]. Absent without such positions.
+  std::optional<double> action_token_accuracy = std::nullopt, action_l1 = std::nullopt;
+  bool operator==(const EvaluationResult&) const = default;
+};
+
 // Told what happens, as it happens, on the thread that trains.
 class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
   virtual void OnStep(const StepEvent&) {}
-  virtual void OnEvaluation(int64_t /*step*/, double /*val_loss*/) {}
+  virtual void OnEvaluation(int64_t /*step*/, const EvaluationResult&) {}
   virtual void OnCheckpoint(int64_t /*step*/) {}
   // Text written by the model with these weights, every sample_every steps; it goes to the log. A checkpoint that is
   // due at the same step is written before; a resumed run makes the sample that its last checkpoint lacks.
@@ -68,8 +85,8 @@ class TrainingObserver {
 struct TrainingResult {
   int64_t steps = 0;  // finished, earlier parts of the run included
   double train_loss = 0;
-  std::optional<double> val_loss;  // absent without validation data, or when interrupted
-  double tokens_per_s = 0;         // of the steps of this call, evaluations and checkpoints not counted
+  std::optional<EvaluationResult> evaluation;  // absent without held-out examples, or when interrupted
+  double tokens_per_s = 0;                     // of the steps of this call, evaluations and checkpoints not counted
   bool interrupted = false;
 };
 
@@ -87,11 +104,15 @@ class Trainer {
   // loss, the gradient or a weight stops being finite (what was saved last is kept), and when a file cannot be written.
   TrainingResult Run(TrainingObserver& observer, const std::atomic<bool>* stop = nullptr);
 
-  // The mean loss over the validation data in consecutive blocks, the last one shorter (eval_batches limits them).
-  double Evaluate();
+  // Over the held-out examples of every source (eval_batches limits them).
+  EvaluationResult Evaluate();
 
  private:
-  double TrainStep(double learning_rate, double* norm);
+  struct StepResult {
+    double loss, norm;
+    int64_t tokens;
+  };
+  StepResult TrainStep(double learning_rate);
   void EvaluateAndLog(RunLog& log, TrainingObserver& observer);
   void Save(RunLog& log, TrainingObserver& observer);
   void SampleIfDue(RunLog& log, TrainingObserver& observer);
@@ -102,16 +123,17 @@ class Trainer {
   Context& context_;
   RunDirectory& directory_;
   TrainingJob job_;
+  Mixture data_;
   OrderedJson config_;  // train_config.json
   ParameterList list_;
   Optimizer optimizer_;
   Buffer weights_, gradients_;
   std::unique_ptr<TrainingPass> pass_, evaluation_;
   RunPlan plan_;
-  int64_t step_ = 0;                   // finished
-  double loss_ = 0;                    // of the last step
-  std::optional<int64_t> saved_step_;  // of the state on the disk
-  std::optional<double> val_loss_;     // of the weights after step_
+  int64_t step_ = 0;                           // finished
+  double loss_ = 0;                            // of the last step
+  std::optional<int64_t> saved_step_;          // of the state on the disk
+  std::optional<EvaluationResult> evaluated_;  // of the weights after step_
 };
 
 }  // namespace kinetok

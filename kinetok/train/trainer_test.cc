@@ -55,8 +55,8 @@ TEST(TrainerTest, LearnsARepetitiveText) {
   run.job().model.embd_pdrop = run.job().model.attn_pdrop = run.job().model.resid_pdrop = 0;
   const TrainingResult result = run.Run(folder / "out", 2);
   EXPECT_EQ(result.steps, 150);
-  ASSERT_TRUE(result.val_loss.has_value());
-  EXPECT_LT(*result.val_loss, 0.8);  // a uniform guess costs 3.0
+  ASSERT_TRUE(result.evaluation.has_value());
+  EXPECT_LT(result.evaluation->loss, 0.8);  // a uniform guess costs 3.0
   EXPECT_TRUE(fs::exists(folder / "out/loss.png"));
   EXPECT_TRUE(fs::exists(folder / "out/loss.svg"));
 }
@@ -87,7 +87,7 @@ TEST(TrainerTest, ARunInterruptedAndResumedHasTheBitsOfOneThatWasNot) {
     EXPECT_EQ(State(dir), State(folder / "whole"));
     EXPECT_EQ(Weights(dir), Weights(folder / "whole"));
     EXPECT_EQ(LogLines(dir), LogLines(folder / "whole"));
-    EXPECT_EQ(rest.val_loss, whole.val_loss);
+    EXPECT_EQ(rest.evaluation, whole.evaluation);
   }
 }
 
@@ -100,7 +100,7 @@ TEST(TrainerTest, ACompleteRunStartedAgainTrainsNothingAndGivesTheSameResult) {
   const TrainingResult second = run.Run(folder / "out");
   EXPECT_EQ(second.steps, 12);
   EXPECT_EQ(second.train_loss, first.train_loss);
-  EXPECT_EQ(second.val_loss, first.val_loss);
+  EXPECT_EQ(second.evaluation, first.evaluation);
   EXPECT_EQ(State(folder / "out"), state);
   EXPECT_TRUE(fs::exists(folder / "out/model.safetensors"));
 }
@@ -111,7 +111,7 @@ TEST(TrainerTest, TheDirectoryLoadsAsAModelWithTheTrainedWeights) {
   Context context(1, BestIsa());
   RunDirectory directory(folder / "out", false);
   TinyRun copy(folder);
-  Trainer trainer(context, directory, copy.job());
+  Trainer trainer(context, directory, copy.Job());
   TrainingObserver silent;
   trainer.Run(silent);
   const ModelConfig config = LoadDirectoryConfig(folder / "out");
@@ -126,8 +126,8 @@ TEST(TrainerTest, TheValidationLossIsTheMeanOverConsecutiveBlocks) {
   TinyRun run(folder);
   Context context(1, BestIsa());
   RunDirectory directory(folder / "out", false);
-  Trainer trainer(context, directory, run.job());
-  const TokenRange& data = run.job().data.validation;
+  Trainer trainer(context, directory, run.Job());
+  const TokenRange& data = run.split().validation;
   ASSERT_NE((data.size - 1) % run.train().block_size, 0);  // the last block is shorter
   const auto model = Model::FromParameters(context, run.job().model, trainer.weights(), DType::kF32, nullptr);
   double sum = 0;
@@ -147,7 +147,7 @@ TEST(TrainerTest, TheValidationLossIsTheMeanOverConsecutiveBlocks) {
       sum += std::log(total) - static_cast<double>(logits[i][ids[i + 1]]);
     }
   }
-  EXPECT_NEAR(trainer.Evaluate(), sum / static_cast<double>(data.size - 1), 1e-5);
+  EXPECT_NEAR(trainer.Evaluate().loss, sum / static_cast<double>(data.size - 1), 1e-5);
 }
 
 // Every file of a folder, by its path in it.
@@ -171,9 +171,9 @@ TEST(TrainerTest, ARestartThatCannotBeginLeavesTheOldRunAsItWas) {
   run.train().block_size = 25;
   EXPECT_THAT(ErrorOf(restart), HasSubstr("block_size is 25"));
   run.train().block_size = 20;
-  run.job().data.train.size = 3;
+  run.split().train.size = 3;
   EXPECT_THAT(ErrorOf(restart), HasSubstr("training data"));
-  run.job().data = other.job().data;
+  run.split() = other.split();
   run.job().model.hidden_size = 1 << 20;
   run.job().model.head_dim = 256;
   run.job().model.intermediate_size = 1 << 20;
@@ -362,7 +362,7 @@ TEST(TrainerTest, ADirectoryWithAModelThatIsNoRunIsNotOverwritten) {
 TEST(TrainerTest, DataShorterThanABlockIsAnError) {
   const TemporaryFolder folder;
   TinyRun run(folder);
-  run.job().data.train.size = 20;
+  run.split().train.size = 20;
   EXPECT_THAT(ErrorOf([&] { run.Run(folder / "out"); }),
               HasSubstr("training data: has 20 tokens, a block of 20 (block-size) needs at least 21"));
 }

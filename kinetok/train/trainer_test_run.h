@@ -8,6 +8,7 @@
 
 #include "kinetok/base/file.h"
 #include "kinetok/text/tokenizer_trainer.h"
+#include "kinetok/train/text_examples.h"
 #include "kinetok/train/train_test_files.h"
 #include "kinetok/train/trainer.h"
 
@@ -22,7 +23,7 @@ class TinyRun {
     trainer.Add(text);
     job_.tokenizer = trainer.Train();
     const std::filesystem::path file = folder.Write("text.txt", text);
-    job_.data = SplitTokens(TokeniseFiles({file}, *job_.tokenizer, {}, folder / "text.tokens"), 0.1);
+    split_ = SplitTokens(TokeniseFiles({file}, *job_.tokenizer, {}, folder / "text.tokens"), 0.1);
 
     ModelConfig& m = job_.model;
     m.vocab_size = job_.tokenizer->vocab_size();
@@ -48,20 +49,28 @@ class TinyRun {
   }
 
   TrainingJob& job() { return job_; }
+  DataSplit& split() { return split_; }
   TrainConfig& train() { return job_.train; }
 
+  // With the text of `split`.
+  TrainingJob Job() const {
+    TrainingJob job = job_;
+    job.data = {std::make_shared<TextExamples>(split_, job.train.block_size)};
+    return job;
+  }
   // Trains, or resumes, in `dir`.
   TrainingResult Run(const std::filesystem::path& dir, int threads = 1, TrainingObserver* observer = nullptr,
                      const std::atomic<bool>* stop = nullptr, bool restart = false) const {
     Context context(threads, BestIsa());
     RunDirectory directory(dir, restart);
-    Trainer trainer(context, directory, job_);
+    Trainer trainer(context, directory, Job());
     TrainingObserver silent;
     return trainer.Run(observer != nullptr ? *observer : silent, stop);
   }
 
  private:
   TrainingJob job_;
+  DataSplit split_;
 };
 
 inline std::string Weights(const std::filesystem::path& dir) {

@@ -224,6 +224,13 @@ ImageProcessorConfig OpenVlaImages(int64_t image_size) {
   c.stds.push_back(siglip.stds[0]);
   return c;
 }
+ImageProcessorConfig DefaultImages(const ModelConfig& model) {
+  KINETOK_CHECK(!model.towers.empty());
+  const PatchInput& first = *model.towers[0].patches;
+  if (model.towers.size() == 2) return OpenVlaImages(first.image_size);
+  const bool dino = first.timm_id.find("dino") != std::string::npos;
+  return dino ? DinoImages(first.image_size) : SiglipImages(first.image_size);
+}
 
 ImageProcessorConfig ParseImageProcessorConfig(const Json& json, std::string_view source) {
   const JsonObject o(json, std::string(source));

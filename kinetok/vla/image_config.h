@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kinetok/base/json.h"
+#include "kinetok/model/config.h"
 
 namespace kinetok {
 
@@ -57,6 +58,9 @@ inline constexpr int64_t kMaxTowerImageSize = 2048;
 ImageProcessorConfig OpenVlaImages(int64_t image_size = 224);
 ImageProcessorConfig SiglipImages(int64_t image_size = 224);
 ImageProcessorConfig DinoImages(int64_t image_size = 224);
+
+// What fits a model's towers, told by their timm names: DINOv2's statistics for a name with "dino", else SigLIP's.
+ImageProcessorConfig DefaultImages(const ModelConfig& model);
 
 // Throws Error naming `source`, the field, its value and what was expected. Fields of the tvf_ kind follow from the
 // others when absent; present, they must agree with them (tvf_normalize_params up to bfloat16's rounding).

@@ -59,7 +59,7 @@ Image ResizeAsEvaluation(const ImageView& view, const ImageProcessorConfig& conf
     take(DecodeImage(std::as_bytes(std::span(jpeg)), "image", options));
   }
   take(ResizeLanczos3(current, config.image_size, config.image_size));
-  if (steps.center_crop) take(CropCentre(current, kEvaluationCrop));
+  if (steps.center_crop) take(Crop(current, kEvaluationCrop));
   return image;
 }
 
@@ -88,7 +88,12 @@ void ImageProcessor::Process(const ImageView& image, std::span<float> out) const
   if (out.size() != static_cast<size_t>(values())) {
     Fail("image: room for {} values, expected {}", out.size(), values());
   }
-  const Image resized = Resize(image);
+  Normalize(Resize(image), out);
+}
+
+void ImageProcessor::Normalize(const Image& resized, std::span<float> out) const {
+  KINETOK_CHECK(resized.width == config_.image_size && resized.height == config_.image_size);
+  KINETOK_CHECK(out.size() == static_cast<size_t>(values()));
   float* to = out.data();
   for (const TowerNormalization& tower : config_.towers) {
     for (size_t channel = 0; channel < 3; ++channel) {

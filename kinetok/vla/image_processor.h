@@ -18,6 +18,8 @@ class ImageProcessor {
 
   // image_size x image_size pixels, before they are normalised.
   Image Resize(const ImageView& image) const;
+  // The second half of Process: what Resize gave, perhaps augmented since.
+  void Normalize(const Image& resized, std::span<float> out) const;  // `out` has values() elements
 
   // [3 * towers, image_size, image_size]: for each tower red, green, blue, (pixel / 255 - mean) / std in float32, as
   // torchvision's to_tensor and normalize. Throws Error when the view is not valid.

@@ -5,6 +5,7 @@
 #include "kinetok/base/error.h"
 #include "kinetok/text/unicode.h"
 #include "kinetok/text/utf8.h"
+#include "kinetok/vla/image_prompt.h"
 
 namespace kinetok {
 namespace {
@@ -71,9 +72,8 @@ std::vector<int32_t> InstructionTokens(const Tokenizer& tokenizer, std::string_v
     Fail("the instruction has {} bytes, expected at most {}", instruction.size(), kMaxInstructionBytes);
   }
   RequireUtf8(instruction, "the instruction");
-  std::vector<int32_t> ids =
-      tokenizer.Encode(InstructionText(instruction, style), {.special = true, .parse_special = false});
-  if (ids.empty() || ids.back() != separator) ids.push_back(separator);
+  std::vector<int32_t> ids = PromptTokens(tokenizer, InstructionText(instruction, style), 0);
+  if (ids.back() != separator) ids.push_back(separator);
   return ids;
 }
 

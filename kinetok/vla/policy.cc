@@ -58,25 +58,13 @@ void Describe(Span<const float> logits, const ActionTokenizer& actions, int32_t 
 
 }  // namespace
 
-std::vector<int32_t> WithPatches(std::span<const int32_t> tokens, int64_t patches) {
-  KINETOK_CHECK(!tokens.empty());
-  std::vector<int32_t> out = {tokens[0]};
-  out.resize(1 + patches, Prompt::kEmbedding);
-  out.insert(out.end(), tokens.begin() + 1, tokens.end());
-  return out;
-}
-
 Policy::Policy(const std::filesystem::path& dir, ContextOptions context, LoadOptions load)
     : context_(context),
       model_(Model::Load(context_, dir, load)),
       config_(model_->config(), dir),
-      processor_(ReadImageProcessorConfig(dir / "preprocessor_config.json")),
+      eyes_(context_, model_, dir),
       engine_(context_, model_, {.prefill_rows = model_->config().max_position_embeddings}) {
   if (model_->tokenizer() == nullptr) Fail("{}: has no tokenizer, without which it reads no instruction", dir.string());
-  if (processor_.values() != model_->ImageFloats()) {
-    Fail("{}: preprocessor_config.json gives images of {} numbers, the towers of config.json take {}", dir.string(),
-         processor_.values(), model_->ImageFloats());
-  }
 }
 
 Action Policy::Act(const ImageView& image, std::string_view instruction, const ActOptions& options) {
@@ -89,9 +77,9 @@ Action Policy::Act(const ImageView& image, std::string_view instruction, const A
 
   Action action;
   Stopwatch watch;
-  const std::vector<float> pixels = processor_.Process(image);
+  const std::vector<float> pixels = eyes_.Process(image);
   action.timings.image_s = watch.Lap();
-  const Rows<const float> patches = model_->EncodeImages(context_, pixels, vision_);
+  const Rows<const float> patches = eyes_.Encode(pixels);
   action.timings.vision_s = watch.Lap();
 
   const std::vector<int32_t> prompt = WithPatches(instruction_tokens, patches.rows);
@@ -129,6 +117,14 @@ Action Policy::Act(const ImageView& image, std::string_view instruction, const A
   action.names = config_.Names(dimensions);
   action.units = config_.Units(dimensions);
   return action;
+}
+
+Generation Policy::Answer(const ImageView& image, std::string_view prompt, const GenerateOptions& options,
+                          const TokenCallback& on_token) {
+  const std::lock_guard lock(mutex_);
+  const Rows<const float> patches = eyes_.Encode(eyes_.Process(image));
+  const std::vector<int32_t> tokens = PromptTokens(*model_->tokenizer(), prompt, patches.rows);
+  return Generate(context_, model_, Prompt(tokens, patches), options, on_token);
 }
 
 }  // namespace kinetok

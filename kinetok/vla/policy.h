@@ -18,10 +18,11 @@
 #include <vector>
 
 #include "kinetok/decode/engine.h"
+#include "kinetok/decode/generate.h"
 #include "kinetok/io/image.h"
 #include "kinetok/kernels/context.h"
 #include "kinetok/model/model.h"
-#include "kinetok/vla/image_processor.h"
+#include "kinetok/vla/image_prompt.h"
 #include "kinetok/vla/policy_config.h"
 
 namespace kinetok {
@@ -75,6 +76,10 @@ class Policy {
   // other, for they share the threads and the memory of one Context.
   Action Act(const ImageView& image, std::string_view instruction, const ActOptions& options = {});
 
+  // Text about an image from the same model: what follows BOS, the image and `prompt` (PromptTokens). Thread-safe too.
+  Generation Answer(const ImageView& image, std::string_view prompt, const GenerateOptions& options = {},
+                    const TokenCallback& on_token = {});
+
   const Model& model() const { return *model_; }
   const PolicyConfig& config() const { return config_; }
 
@@ -83,12 +88,8 @@ class Policy {
   Context context_;
   std::shared_ptr<const Model> model_;
   PolicyConfig config_;
-  ImageProcessor processor_;
-  Workspace vision_;
+  ImageEncoder eyes_;
   Engine engine_;
 };
-
-// BOS (the first token), the places of an image's patches, and the other tokens.
-std::vector<int32_t> WithPatches(std::span<const int32_t> tokens, int64_t patches);
 
 }  // namespace kinetok

@@ -36,9 +36,10 @@ Image ResizeBicubic(const PaddedImage& image, const Window& window);
 // TensorFlow 2.21, the others one value that was one off.
 Image ResizeLanczos3(const ImageView& image, int64_t width, int64_t height);
 
-// The middle of the image, of `area` (0 < area <= 1) of its pixels, brought back to its size by
-// tf.image.crop_and_resize (bilinear) in [0, 1], as OpenVLA's evaluation does with area 0.9.
-Image CropCentre(const ImageView& image, float area);
+// A part of the image, of `area` (0 < area <= 1) of its pixels, brought back to its size by tf.image.crop_and_resize
+// (bilinear) in [0, 1]. `across` and `down` in [0, 1] say where it lies: 0 at the left and the top, 0.5 in the middle,
+// where OpenVLA's evaluation takes it with area 0.9.
+Image Crop(const ImageView& image, float area, float across = 0.5f, float down = 0.5f);
 
 Image Rotate180(const ImageView& image);
 

@@ -93,28 +93,26 @@ Image ResizeLanczos3(const ImageView& image, int64_t width, int64_t height) {
   return out;
 }
 
-Image CropCentre(const ImageView& image, float area) {
-  const float side = std::sqrt(area), offset = (1 - side) / 2, end = offset + side;
-  const auto start_of = [&](int64_t size) { return offset * static_cast<float>(size - 1); };
-  const auto step_of = [&](int64_t size) {
-    return size > 1 ? (end - offset) * static_cast<float>(size - 1) / static_cast<float>(size - 1) : 0.0f;
-  };
-  const auto place = [&](int64_t i, int64_t size) {
-    return size > 1 ? start_of(size) + static_cast<float>(i) * step_of(size) : 0.0f;
+Image Crop(const ImageView& image, float area, float across, float down) {
+  const float side = std::sqrt(area);
+  const auto place = [side](int64_t i, int64_t size, float where) {
+    if (size <= 1) return 0.0f;
+    const float offset = (1 - side) * where, end = offset + side, last = static_cast<float>(size - 1);
+    return offset * last + static_cast<float>(i) * ((end - offset) * last / last);
   };
   const auto above = [](float at, int64_t size) { return std::min(static_cast<int64_t>(std::ceil(at)), size - 1); };
   Image out(image.width, image.height);
   std::vector<uint8_t> top(static_cast<size_t>(3 * image.width)), bottom(top.size());
   const auto unit = [](uint8_t v) { return static_cast<float>(v) * (1.0f / 255.0f); };
   for (int64_t y = 0; y < image.height; ++y) {
-    const float in_y = place(y, image.height);
+    const float in_y = place(y, image.height, down);
     const auto upper = static_cast<int64_t>(in_y);
     const float y_part = in_y - static_cast<float>(upper);
     CopyRgbRow(image, upper, top.data());
     CopyRgbRow(image, above(in_y, image.height), bottom.data());
     uint8_t* to = out.row(y);
     for (int64_t x = 0; x < image.width; ++x) {
-      const float in_x = place(x, image.width);
+      const float in_x = place(x, image.width, across);
       const auto left = static_cast<int64_t>(in_x), right = above(in_x, image.width);
       const float x_part = in_x - static_cast<float>(left);
       for (int64_t c = 0; c < 3; ++c) {

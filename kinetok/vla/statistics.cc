@@ -82,6 +82,52 @@ std::vector<double> ActionStatistics::Normalize(std::span<const double> action) 
   return out;
 }
 
+ActionStatistics ComputeActionStatistics(std::span<const double> actions, int64_t dimensions) {
+  KINETOK_CHECK(dimensions > 0 && !actions.empty() && static_cast<int64_t>(actions.size()) % dimensions == 0);
+  const int64_t steps = static_cast<int64_t>(actions.size()) / dimensions;
+  ActionStatistics s;
+  s.num_transitions = steps;
+  std::vector<double> column(static_cast<size_t>(steps));
+  for (int64_t d = 0; d < dimensions; ++d) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < steps; ++i) {
+      column[i] = actions[i * dimensions + d];
+      sum += column[i];
+    }
+    const double mean = sum / static_cast<double>(steps);
+    for (const double x : column) squares += (x - mean) * (x - mean);
+    std::sort(column.begin(), column.end());
+    const auto quantile = [&](double q) {
+      const double at = q * static_cast<double>(steps - 1);
+      const auto below = static_cast<int64_t>(at);
+      const int64_t above = std::min(below + 1, steps - 1);
+      return column[below] + (column[above] - column[below]) * (at - static_cast<double>(below));
+    };
+    s.mean.push_back(mean);
+    s.std.push_back(std::sqrt(squares / static_cast<double>(steps)));
+    s.min.push_back(column.front());
+    s.max.push_back(column.back());
+    s.q01.push_back(quantile(0.01));
+    s.q99.push_back(quantile(0.99));
+    s.mask.push_back(dimensions != 7 || d != 6);
+  }
+  return s;
+}
+
+OrderedJson StatisticsToJson(const std::string& dataset, const ActionStatistics& s) {
+  return {{dataset,
+           {{"action",
+             {{"mean", s.mean},
+              {"std", s.std},
+              {"max", s.max},
+              {"min", s.min},
+              {"q01", s.q01},
+              {"q99", s.q99},
+              {"mask", s.mask}}},
+            {"num_transitions", s.num_transitions},
+            {"num_trajectories", s.num_trajectories}}}};
+}
+
 DatasetStatistics::DatasetStatistics(const Json& json, std::string_view source) : source_(source) {
   const JsonObject o(json, source_);
   for (const auto& [name, value] : json.items()) {

@@ -28,6 +28,13 @@ struct ActionStatistics {
   std::vector<double> Normalize(std::span<const double> action) const;
 };
 
+// Of rows of actions [steps * dimensions]: quantiles interpolated as numpy.quantile does, the standard deviation of the
+// population. The last of seven dimensions is a gripper and passes through (mask), as in OpenVLA's data; no other does.
+ActionStatistics ComputeActionStatistics(std::span<const double> actions, int64_t dimensions);
+
+// As dataset_statistics.json has them: what DatasetStatistics reads.
+OrderedJson StatisticsToJson(const std::string& dataset, const ActionStatistics& statistics);
+
 // {data set: {"action": {q01, q99, mean, std, min, max, mask}, "num_transitions": ...}}, as norm_stats of config.json
 // or dataset_statistics.json have it. Throws Error naming `source`, the data set and the field: lists of different
 // lengths, numbers that are not finite, q99 < q01.

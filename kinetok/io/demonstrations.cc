@@ -1,0 +1,286 @@
+#include "kinetok/io/demonstrations.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+
+#include "kinetok/base/error.h"
+#include "kinetok/io/hdf5_handle.h"
+
+namespace kinetok {
+
+using hdf5::Handle;
+using hdf5::Lock;
+
+namespace {
+
+constexpr int64_t kMaxImageBytes = int64_t{1} << 30;
+
+// Every opening returns an invalid handle when there is no such thing.
+Handle OpenGroup(hid_t at, const std::string& name) {
+  if (H5Lexists(at, name.c_str(), H5P_DEFAULT) <= 0) return {};
+  return {H5Gopen2(at, name.c_str(), H5P_DEFAULT), H5Gclose};
+}
+
+Handle OpenDataset(hid_t at, const std::string& name) {
+  if (H5Lexists(at, name.c_str(), H5P_DEFAULT) <= 0) return {};
+  return {H5Dopen2(at, name.c_str(), H5P_DEFAULT), H5Dclose};
+}
+
+// A text attribute, of fixed or variable length; nothing when it is absent or no text.
+std::optional<std::string> ReadText(hid_t at, const std::string& name) {
+  if (H5Aexists(at, name.c_str()) <= 0) return std::nullopt;
+  const Handle attribute(H5Aopen(at, name.c_str(), H5P_DEFAULT), H5Aclose);
+  if (!attribute) return std::nullopt;
+  const Handle type(H5Aget_type(attribute.get()), H5Tclose);
+  const Handle space(H5Aget_space(attribute.get()), H5Sclose);
+  if (!type || !space || H5Tget_class(type.get()) != H5T_STRING || H5Sget_simple_extent_npoints(space.get()) != 1) {
+    return std::nullopt;
+  }
+  if (H5Tis_variable_str(type.get()) > 0) {
+    char* text = nullptr;
+    if (H5Aread(attribute.get(), type.get(), &text) < 0 || text == nullptr) return std::nullopt;
+    std::string out(text);
+    H5free_memory(text);
+    return out;
+  }
+  std::string out(H5Tget_size(type.get()), '\0');
+  if (H5Aread(attribute.get(), type.get(), out.data()) < 0) return std::nullopt;
+  out.resize(out.find('\0') == std::string::npos ? out.size() : out.find('\0'));
+  return out;
+}
+
+std::optional<int64_t> ReadInteger(hid_t at, const std::string& name) {
+  if (H5Aexists(at, name.c_str()) <= 0) return std::nullopt;
+  const Handle attribute(H5Aopen(at, name.c_str(), H5P_DEFAULT), H5Aclose);
+  if (!attribute) return std::nullopt;
+  const Handle space(H5Aget_space(attribute.get()), H5Sclose);
+  int64_t value = 0;
+  if (!space || H5Sget_simple_extent_npoints(space.get()) != 1) return std::nullopt;
+  if (H5Aread(attribute.get(), H5T_NATIVE_INT64, &value) < 0) return std::nullopt;
+  return value;
+}
+
+std::vector<int64_t> Shape(const Handle& dataset) {
+  const Handle space(H5Dget_space(dataset.get()), H5Sclose);
+  const int rank = space ? H5Sget_simple_extent_ndims(space.get()) : -1;
+  if (rank < 0 || rank > 8) return {};
+  std::array<hsize_t, 8> sizes{};
+  H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
+  std::vector<int64_t> out;
+  for (int i = 0; i < rank; ++i) {
+    out.push_back(static_cast<int64_t>(std::min<hsize_t>(sizes[i], hsize_t{1} << 62)));
+  }
+  return out;
+}
+
+// "demo_2" before "demo_10": by what stands before the last digits, then by their number.
+bool NameLess(const std::string& a, const std::string& b) {
+  const auto split = [](const std::string& name) {
+    const size_t digits = name.find_last_not_of("0123456789") + 1;
+    const size_t first = std::min(name.find_first_not_of('0', digits), name.size());
+    return std::tuple(name.substr(0, digits), name.size() - first, name.substr(first), name);
+  };
+  return split(a) < split(b);
+}
+
+std::vector<std::string> MemberNames(const Handle& group) {
+  std::vector<std::string> names;
+  H5Literate(
+      group.get(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr,
+      [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+        static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+        return 0;
+      },
+      &names);
+  std::sort(names.begin(), names.end(), NameLess);
+  return names;
+}
+
+// LIBERO keeps the instruction in a JSON text beside other things.
+std::optional<std::string> InstructionOf(const Handle& group, const std::string& source) {
+  if (auto plain = ReadText(group.get(), "language_instruction")) return plain;
+  const auto info = ReadText(group.get(), "problem_info");
+  if (!info) return std::nullopt;
+  const Json json = ParseJson(*info, source + ": attribute problem_info");
+  const JsonObject object(json, source + ": attribute problem_info");
+  if (!object.Has("language_instruction")) return std::nullopt;
+  return object.String("language_instruction");
+}
+
+}  // namespace
+
+struct DemonstrationFile::State {
+  struct Opened {
+    Handle group, images;
+    std::vector<double> actions;
+  };
+
+  std::filesystem::path path;
+  std::string camera;
+  Handle file, data;
+  int rotation = 0;
+  int64_t dimensions = 0;
+  std::vector<DemonstrationInfo> infos;
+  std::vector<Opened> opened;
+
+  State(const std::filesystem::path& p, std::string_view c) : path(p), camera(c) {}
+  ~State() {  // under the lock, whatever was opened
+    const Lock lock;
+    opened.clear();
+    data.Reset();
+    file.Reset();
+  }
+
+  void Open();
+  void Add(const std::string& name, const std::optional<std::string>& shared_instruction);
+};
+
+void DemonstrationFile::State::Add(const std::string& name, const std::optional<std::string>& shared_instruction) {
+  const std::string source = fmt::format("{}: data/{}", path.string(), name);
+  Opened demo;
+  DemonstrationInfo info{.name = name, .instruction = {}, .steps = 0, .width = 0, .height = 0};
+  demo.group = OpenGroup(data.get(), name);
+  if (!demo.group) Fail("{}: is no group; expected one demonstration each", source);
+  const auto instruction = InstructionOf(demo.group, source);
+  info.instruction = instruction ? *instruction : shared_instruction.value_or("");
+  if (info.instruction.empty()) {
+    Fail("{}: has no instruction; expected the attribute language_instruction, or problem_info of the file", source);
+  }
+
+  const Handle actions = OpenDataset(demo.group.get(), "actions");
+  if (!actions) Fail("{}: has no dataset \"actions\"", source);
+  const std::vector<int64_t> shape = Shape(actions);
+  if (shape.size() != 2 || shape[0] < 1 || shape[1] < 1 || shape[1] > 64 || shape[0] > 10'000'000) {
+    Fail("{}/actions: has shape [{}], expected [steps, dimensions]", source, fmt::join(shape, ", "));
+  }
+  const Handle type(H5Dget_type(actions.get()), H5Tclose);
+  const H5T_class_t kind = H5Tget_class(type.get());
+  if (kind != H5T_FLOAT && kind != H5T_INTEGER) Fail("{}/actions: holds no numbers", source);
+  if (dimensions == 0) dimensions = shape[1];
+  if (shape[1] != dimensions) {
+    Fail("{}/actions: has {} dimensions, other demonstrations of the file have {}", source, shape[1], dimensions);
+  }
+  info.steps = shape[0];
+  demo.actions.resize(static_cast<size_t>(shape[0] * shape[1]));
+  if (H5Dread(actions.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, demo.actions.data()) < 0) {
+    Fail("{}/actions: cannot be read; the file is damaged or cut short", source);
+  }
+  for (size_t i = 0; i < demo.actions.size(); ++i) {
+    if (!std::isfinite(demo.actions[i])) {
+      Fail("{}/actions: step {}, dimension {} is {}, expected a finite number", source,
+           static_cast<int64_t>(i) / dimensions, static_cast<int64_t>(i) % dimensions, demo.actions[i]);
+    }
+  }
+
+  const Handle observations = OpenGroup(demo.group.get(), "obs");
+  if (!observations) Fail("{}: has no group \"obs\"", source);
+  demo.images = OpenDataset(observations.get(), camera);
+  if (!demo.images) {
+    Fail("{}/obs: has no camera \"{}\", only {}", source, camera, fmt::join(MemberNames(observations), ", "));
+  }
+  const std::vector<int64_t> pixels = Shape(demo.images);
+  const Handle pixel(H5Dget_type(demo.images.get()), H5Tclose);
+  const bool bytes = H5Tget_class(pixel.get()) == H5T_INTEGER && H5Tget_size(pixel.get()) == 1;
+  if (!bytes || pixels.size() != 4 || pixels[3] != 3 || pixels[1] < 1 || pixels[2] < 1 || pixels[1] > kMaxImageSide ||
+      pixels[2] > kMaxImageSide || pixels[1] * pixels[2] * 3 > kMaxImageBytes) {
+    Fail("{}/obs/{}: has shape [{}] of {}-byte values, expected [steps, height, width, 3] of bytes", source, camera,
+         fmt::join(pixels, ", "), H5Tget_size(pixel.get()));
+  }
+  if (pixels[0] != info.steps) Fail("{}/obs/{}: has {} images for {} actions", source, camera, pixels[0], info.steps);
+  info.height = pixels[1];
+  info.width = pixels[2];
+  infos.push_back(std::move(info));
+  opened.push_back(std::move(demo));
+}
+
+void DemonstrationFile::State::Open() {
+  if (!std::filesystem::is_regular_file(path)) Fail("{}: is no file, expected demonstrations in HDF5", path.string());
+  if (H5Fis_hdf5(path.c_str()) <= 0) Fail("{}: is no HDF5 file", path.string());
+  file = {H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};
+  if (!file) Fail("{}: cannot be opened as HDF5; it is damaged or cut short", path.string());
+  data = OpenGroup(file.get(), "data");
+  if (!data) Fail("{}: has no group \"data\", expected the layout of LIBERO or robomimic", path.string());
+  const bool libero = H5Aexists(data.get(), "bddl_file_name") > 0;
+  rotation = static_cast<int>(ReadInteger(data.get(), "image_rotation").value_or(libero ? 180 : 0));
+  if (rotation != 0 && rotation != 180) {
+    Fail("{}: attribute image_rotation of data is {}, expected 0 or 180", path.string(), rotation);
+  }
+  const auto instruction = InstructionOf(data, path.string() + ": data");
+  for (const std::string& name : MemberNames(data)) Add(name, instruction);
+  if (infos.empty()) Fail("{}: has no demonstrations in \"data\"", path.string());
+}
+
+bool HasHdf5() {
+  return true;
+}
+
+DemonstrationFile::DemonstrationFile(const std::filesystem::path& path, std::string_view camera)
+    : state_(std::make_unique<State>(path, camera)) {
+  const Lock lock;
+  state_->Open();
+}
+
+DemonstrationFile::~DemonstrationFile() = default;
+DemonstrationFile::DemonstrationFile(DemonstrationFile&&) noexcept = default;
+
+const std::filesystem::path& DemonstrationFile::path() const {
+  return state_->path;
+}
+
+const std::vector<DemonstrationInfo>& DemonstrationFile::demonstrations() const {
+  return state_->infos;
+}
+
+int64_t DemonstrationFile::Find(std::string_view name) const {
+  const auto at = std::find_if(state_->infos.begin(), state_->infos.end(),
+                               [name](const DemonstrationInfo& info) { return info.name == name; });
+  return at == state_->infos.end() ? -1 : at - state_->infos.begin();
+}
+
+int64_t DemonstrationFile::dimensions() const {
+  return state_->dimensions;
+}
+
+int DemonstrationFile::image_rotation() const {
+  return state_->rotation;
+}
+
+const std::vector<double>& DemonstrationFile::Actions(int64_t demonstration) const {
+  return state_->opened.at(static_cast<size_t>(demonstration)).actions;
+}
+
+Image DemonstrationFile::ReadImage(int64_t demonstration, int64_t step) const {
+  const DemonstrationInfo& info = state_->infos.at(static_cast<size_t>(demonstration));
+  KINETOK_CHECK(step >= 0 && step < info.steps);
+  Image image(info.width, info.height);
+  const Lock lock;
+  const Handle& images = state_->opened[static_cast<size_t>(demonstration)].images;
+  const std::array<hsize_t, 4> start = {static_cast<hsize_t>(step), 0, 0, 0};
+  const std::array<hsize_t, 4> count = {1, static_cast<hsize_t>(info.height), static_cast<hsize_t>(info.width), 3};
+  const Handle file_space(H5Dget_space(images.get()), H5Sclose);
+  const Handle memory_space(H5Screate_simple(4, count.data(), nullptr), H5Sclose);
+  if (H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0 ||
+      H5Dread(images.get(), H5T_NATIVE_UCHAR, memory_space.get(), file_space.get(), H5P_DEFAULT, image.pixels.data()) <
+          0) {
+    Fail("{}: data/{}/obs/{}: image {} cannot be read; the file is damaged or cut short", state_->path.string(),
+         info.name, state_->camera, step);
+  }
+  if (state_->rotation == 180) {
+    for (int64_t a = 0, b = info.width * info.height - 1; a < b; ++a, --b) {
+      std::swap_ranges(image.pixels.begin() + 3 * a, image.pixels.begin() + 3 * a + 3, image.pixels.begin() + 3 * b);
+    }
+  }
+  return image;
+}
+
+Json DemonstrationFile::Attribute(int64_t demonstration, std::string_view name) const {
+  const Lock lock;
+  const auto text = ReadText(state_->opened.at(static_cast<size_t>(demonstration)).group.get(), std::string(name));
+  if (!text) return nullptr;
+  return ParseJson(*text, fmt::format("{}: data/{}: attribute {}", state_->path.string(),
+                                      state_->infos[static_cast<size_t>(demonstration)].name, name));
+}
+
+}  // namespace kinetok

@@ -1,0 +1,132 @@
+#include "kinetok/vla/demonstration_examples.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kinetok/base/error.h"
+#include "kinetok/base/sha256.h"
+#include "kinetok/vla/image_prompt.h"
+
+namespace kinetok {
+
+std::vector<double> OpenIsOne(std::span<const double> action) {
+  std::vector<double> out(action.begin(), action.end());
+  if (out.size() == 7) out[6] = 1 - std::clamp(out[6], 0.0, 1.0);
+  return out;
+}
+
+DemonstrationExamples::DemonstrationExamples(const std::vector<std::filesystem::path>& files, PolicyFormat format,
+                                             const DemonstrationOptions& options)
+    : format_(std::move(format)), options_(options) {
+  if (!(options.held_out >= 0 && options.held_out < 1)) {
+    Fail("held_out is {}; it must be at least 0 and below 1", options.held_out);
+  }
+  std::vector<double> actions;  // of the training steps
+  for (const std::filesystem::path& path : files) {
+    files_.emplace_back(path, options.camera);
+    const DemonstrationFile& file = files_.back();
+    const int64_t dimensions = file.dimensions();
+    if (dimensions != files_.front().dimensions()) {
+      Fail("{}: actions have {} dimensions, those of {} have {}", path.string(), dimensions,
+           files_.front().path().string(), files_.front().dimensions());
+    }
+    const auto count = static_cast<int64_t>(file.demonstrations().size());
+    const int64_t kept = count - static_cast<int64_t>(static_cast<double>(count) * options.held_out);
+    const int64_t used = options.limit > 0 ? std::min(options.limit, kept) : kept;
+    training_demonstrations_ += used;
+    held_out_demonstrations_ += count - kept;
+    auto& prompts = prompts_.emplace_back();
+    for (int64_t d = 0; d < count; ++d) {
+      const DemonstrationInfo& info = file.demonstrations()[d];
+      prompts.push_back(WithPatches(
+          InstructionTokens(*format_.tokenizer, info.instruction, format_.style, format_.separator), format_.patches));
+      max_length_ = std::max(max_length_, static_cast<int64_t>(prompts.back().size()) + dimensions);
+      if (d >= used && d < kept) continue;
+      for (int64_t step = 0; step < info.steps; ++step) {
+        (d < kept ? training_ : held_out_)
+            .push_back({static_cast<int32_t>(files_.size()) - 1, static_cast<int32_t>(d), static_cast<int32_t>(step)});
+        if (d >= kept) continue;
+        const auto action = OpenIsOne(std::span(file.Actions(d)).subspan(step * dimensions, dimensions));
+        actions.insert(actions.end(), action.begin(), action.end());
+      }
+    }
+  }
+  if (training_.empty()) Fail("the demonstrations leave no step to train on; expected at least one file with one");
+  statistics_ = ComputeActionStatistics(actions, files_.front().dimensions());
+  statistics_.num_trajectories = training_demonstrations_;
+}
+
+Example DemonstrationExamples::Make(const Place& place, const Augmentation& augmentation, uint64_t seed,
+                                    uint64_t index) const {
+  const DemonstrationFile& file = files_[place.file];
+  const int64_t dimensions = file.dimensions();
+  const auto action =
+      OpenIsOne(std::span(file.Actions(place.demonstration)).subspan(place.step * dimensions, dimensions));
+  Example example;
+  example.tokens = prompts_[place.file][place.demonstration];
+  example.labels.assign(example.tokens.size() - 1, Example::kNoLabel);
+  for (const double value : statistics_.Normalize(action)) {
+    const int32_t token = format_.actions.Encode(value);
+    example.labels.push_back(token);
+    example.tokens.push_back(token);
+  }
+  example.labels.push_back(format_.eos);
+
+  const Image image = file.ReadImage(place.demonstration, place.step);
+  Image resized = format_.images.Resize(image.view());
+  if (augmentation != Augmentation{}) resized = Augment(resized, augmentation, seed, index);
+  example.pixels.resize(static_cast<size_t>(format_.images.values()));
+  format_.images.Normalize(resized, example.pixels);
+  return example;
+}
+
+Example DemonstrationExamples::Draw(uint64_t seed, uint64_t index) const {
+  const int64_t at = ShuffledIndex(seed, index, examples());
+  return Make(training_[static_cast<size_t>(at)], options_.augmentation, seed, index);
+}
+
+Example DemonstrationExamples::HeldOut(int64_t index) const {
+  return Make(held_out_.at(static_cast<size_t>(index)), {}, 0, 0);
+}
+
+void DemonstrationExamples::Check(int64_t vocab_size) const {
+  for (const auto& of_file : prompts_) {
+    for (const auto& prompt : of_file) {
+      for (const int32_t id : prompt) {
+        if (id >= vocab_size) Fail("demonstrations: token {} is outside the vocabulary of {}", id, vocab_size);
+      }
+    }
+  }
+}
+
+std::string DemonstrationExamples::Summary() const {
+  return fmt::format("{} steps of {} demonstrations, {} steps of {} held out", training_.size(),
+                     training_demonstrations_, held_out_.size(), held_out_demonstrations_);
+}
+
+// The actions' bits stand for the files: hashing every image would take longer than many a run.
+OrderedJson DemonstrationExamples::DescribePlaces(const std::vector<Place>& places) const {
+  if (places.empty()) return nullptr;
+  Sha256 hash;
+  for (const Place& p : places) {
+    const DemonstrationFile& file = files_[p.file];
+    const int64_t dimensions = file.dimensions();
+    const auto action = std::span(file.Actions(p.demonstration)).subspan(p.step * dimensions, dimensions);
+    hash.Update(std::as_bytes(action));
+    hash.Update(std::as_bytes(std::span(prompts_[p.file][p.demonstration])));
+  }
+  return {{"kind", "demonstrations"}, {"sha256", hash.Hex()}, {"steps", places.size()}};
+}
+
+OrderedJson DemonstrationExamples::Describe() const {
+  OrderedJson json = DescribePlaces(training_);
+  const Augmentation& a = options_.augmentation;
+  json["augmentation"] = {a.crop_area, a.brightness, a.contrast, a.saturation, a.hue};
+  return json;
+}
+
+OrderedJson DemonstrationExamples::DescribeHeldOut() const {
+  return DescribePlaces(held_out_);
+}
+
+}  // namespace kinetok
