@@ -43,8 +43,7 @@ void EvaluationOptions::Check() const {
 EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& controllers, const EvaluationOptions& options,
                                  Renderer* renderer) {
   EvaluatedEpisode out{.index = index, .setup = DrawSetup(options.seed, static_cast<uint64_t>(index), options.layout)};
-  out.instruction =
-      options.shuffle_instructions ? OtherInstruction(out.setup, index, options) : out.setup.instruction;
+  out.instruction = options.shuffle_instructions ? OtherInstruction(out.setup, index, options) : out.setup.instruction;
   Simulator simulator(out.setup.scene);
   Controller controller = controllers(out.setup, index);
   if (options.blank_image) {

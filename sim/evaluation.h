@@ -48,8 +48,8 @@ struct TaskScore {
 
 struct Evaluation {
   int64_t episodes = 0, successes = 0, steps = 0;
-  std::vector<TaskScore> by_task{};  // in the order of the options
-  std::vector<double> seconds{};     // that each action took, sorted
+  std::vector<TaskScore> by_task{};   // in the order of the options
+  std::vector<double> seconds{};      // that each action took, sorted
   std::string actions_fingerprint{};  // SHA-256 over all actions as they were given, seven float64 each
   bool cancelled = false;
 };

@@ -81,9 +81,9 @@ void WriteGif(const std::filesystem::path& path, std::span<const Image> frames, 
   if (gif == nullptr) Fail("gif: {}", GifErrorString(fault));
   EGifSetGifVersion(gif.get(), true);
   const ColorMap colors = EvenColors();
-  Require(EGifPutScreenDesc(gif.get(), static_cast<int>(first.width), static_cast<int>(first.height), 8, 0,
-                            colors.get()),
-          "the header");
+  Require(
+      EGifPutScreenDesc(gif.get(), static_cast<int>(first.width), static_cast<int>(first.height), 8, 0, colors.get()),
+      "the header");
   constexpr std::array<GifByteType, 3> kForever = {1, 0, 0};
   Require(EGifPutExtensionLeader(gif.get(), APPLICATION_EXT_FUNC_CODE), "the loop");
   Require(EGifPutExtensionBlock(gif.get(), 11, "NETSCAPE2.0"), "the loop");

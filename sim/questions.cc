@@ -191,13 +191,13 @@ class Asker {
   std::optional<Question> Holding() {
     const int held = state_.held();
     const bool yes = held >= 0 && state_.objects[static_cast<size_t>(held)].bottom >= kHeldBottom;
-    const bool touched = std::any_of(state_.objects.begin(), state_.objects.end(),
-                                     [](const ObjectState& o) { return o.touched(); });
+    const bool touched =
+        std::any_of(state_.objects.begin(), state_.objects.end(), [](const ObjectState& o) { return o.touched(); });
     if (!yes && (touched || !draws_.Chance(kNotHoldingShare))) return {};
-    return Ask(QuestionKind::kHolding,
-               {"is the gripper holding something?", "does the gripper hold an object?",
-                "is there something in the gripper?"},
-               yes ? "yes" : "no");
+    return Ask(
+        QuestionKind::kHolding,
+        {"is the gripper holding something?", "does the gripper hold an object?", "is there something in the gripper?"},
+        yes ? "yes" : "no");
   }
 
   const Scene& scene_;
@@ -240,9 +240,13 @@ std::optional<Question> DrawQuestion(const Simulator& simulator, Combinations co
   return {};
 }
 
-std::string QuestionPrompt(const Question& question) { return fmt::format("In: {}\nOut:", question.text); }
+std::string QuestionPrompt(const Question& question) {
+  return fmt::format("In: {}\nOut:", question.text);
+}
 
-bool IsAnswer(const Question& question, std::string_view text) { return Plain(text) == question.answer; }
+bool IsAnswer(const Question& question, std::string_view text) {
+  return Plain(text) == question.answer;
+}
 
 double Chance(std::span<const Question> questions) {
   if (questions.empty()) return 0;

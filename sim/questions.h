@@ -27,9 +27,10 @@ enum class QuestionKind : uint8_t {
   kOpen,      // "is the gripper open or closed?"                             open, closed
   kHolding,   // "is the gripper holding something?"                          yes, no
 };
-inline constexpr std::array kQuestionKinds = {
-    QuestionKind::kNearest, QuestionKind::kCount,    QuestionKind::kExists, QuestionKind::kShape, QuestionKind::kColor,
-    QuestionKind::kZone,    QuestionKind::kRelation, QuestionKind::kLeftOf, QuestionKind::kOpen,  QuestionKind::kHolding};
+inline constexpr std::array kQuestionKinds = {QuestionKind::kNearest,  QuestionKind::kCount,  QuestionKind::kExists,
+                                              QuestionKind::kShape,    QuestionKind::kColor,  QuestionKind::kZone,
+                                              QuestionKind::kRelation, QuestionKind::kLeftOf, QuestionKind::kOpen,
+                                              QuestionKind::kHolding};
 
 std::string_view Name(QuestionKind kind);  // "nearest"
 

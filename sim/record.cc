@@ -20,9 +20,9 @@ namespace {
 OrderedJson FileAttributes(const RecordOptions& o) {
   OrderedJson tasks = OrderedJson::array();
   for (const TaskKind kind : o.layout.tasks) tasks.push_back(Name(kind));
-  const OrderedJson thresholds = {{"reach_m", kReachRadius},          {"push_m", kPushDistance},
-                                  {"push_sideways_m", kPushSideways}, {"zone_margin_m", kZoneMargin},
-                                  {"pick_m", kPickHeight},            {"place_m", kPlaceRadius}};
+  const OrderedJson thresholds = {
+      {"reach_m", kReachRadius},      {"push_m", kPushDistance}, {"push_sideways_m", kPushSideways},
+      {"zone_margin_m", kZoneMargin}, {"pick_m", kPickHeight},   {"place_m", kPlaceRadius}};
   return {{"image_rotation", 0},
           {"env_args",
            {{"env_name", "kinetok_table"},
@@ -34,6 +34,12 @@ OrderedJson FileAttributes(const RecordOptions& o) {
             {"noise", o.noise},
             {"policy_share", o.policy ? o.policy_share : 0},
             {"thresholds", thresholds}}}};
+}
+
+// The demonstrations' file as the questions' file names it: relative to its own folder.
+std::filesystem::path FileFromQuestions(const RecordOptions& options) {
+  const auto folder = std::filesystem::absolute(options.questions).lexically_normal().parent_path();
+  return std::filesystem::absolute(options.out).lexically_normal().lexically_relative(folder);
 }
 
 // One episode as it happens.
@@ -65,8 +71,7 @@ class Take {
       return ExpertAction(setup_.scene, setup_.task, state);
     };
     const EpisodeResult result = RunEpisode(simulator_, setup_.task, setup_.instruction, controller, episode);
-    demonstration_.attributes = {
-        {"episode", index_}, {"task", Name(setup_.task.kind)}, {"success", result.success}};
+    demonstration_.attributes = {{"episode", index_}, {"task", Name(setup_.task.kind)}, {"success", result.success}};
     return result;
   }
 
@@ -78,7 +83,7 @@ class Take {
     std::string lines;
     for (const auto& [step, question] : questions_) {
       const OrderedJson line = {
-          {"image", fmt::format("{}:demo_{}:{}", options_.out.filename().string(), number, step)},
+          {"image", fmt::format("{}:demo_{}:{}", FileFromQuestions(options_).string(), number, step)},
           {"prompt", QuestionPrompt(question)},
           {"completion", " " + question.answer}};
       lines += line.dump() + "\n";
