@@ -13,8 +13,8 @@
 namespace kinetok::sim {
 namespace {
 
-constexpr int kMaxGeoms = 64;
-constexpr double kSpotRadius = 0.008, kLineWidth = 0.0022;
+constexpr int kMaxGeoms = 64, kGripperGroup = 2;
+constexpr double kSpotRadius = 0.008, kLineWidth = 0.0018;
 constexpr std::array<float, 4> kSpotColor = {0.05F, 0.05F, 0.05F, 1};
 
 // The first surface straight below the gripper's point, what it holds aside.
@@ -26,7 +26,10 @@ double HeightBelow(const Simulator& simulator) {
   const int excluded = held < 0 ? -1 : mj_name2id(m, mjOBJ_BODY, ("object" + std::to_string(held)).c_str());
   const std::array<mjtNum, 3> from = {g.x, g.y, g.z}, down = {0, 0, -1};
   int geom = -1;
-  const double distance = mj_ray(m, d, from.data(), down.data(), nullptr, 1, excluded, &geom);
+  std::array<mjtByte, mjNGROUP> groups{};  // everything but the gripper
+  groups.fill(1);
+  groups[kGripperGroup] = 0;
+  const double distance = mj_ray(m, d, from.data(), down.data(), groups.data(), 1, excluded, &geom);
   return distance < 0 ? 0 : g.z - distance;
 }
 
@@ -111,9 +114,9 @@ Image Renderer::Render(const Simulator& simulator) {
   mjv_updateScene(simulator.model(), simulator.data(), &s.option, nullptr, &s.camera, mjCAT_ALL, &s.scene);
   const GripperPose& g = simulator.state().gripper;
   const double below = HeightBelow(simulator);
-  AddGeom(s.scene, mjGEOM_CYLINDER, {kSpotRadius, kSpotRadius, 0.0004}, {g.x, g.y, below + 0.0006});
+  AddGeom(s.scene, mjGEOM_CYLINDER, {kSpotRadius, 0.0004, 0}, {g.x, g.y, below + 0.0006});
   if (g.z > below) {
-    AddGeom(s.scene, mjGEOM_CYLINDER, {kLineWidth, kLineWidth, (g.z - below) / 2}, {g.x, g.y, (g.z + below) / 2});
+    AddGeom(s.scene, mjGEOM_CYLINDER, {kLineWidth, (g.z - below) / 2, 0}, {g.x, g.y, (g.z + below) / 2});
   }
   const mjrRect whole = {0, 0, s.Side(), s.Side()};
   mjr_render(whole, &s.scene, &s.context);

@@ -42,19 +42,19 @@ constexpr std::string_view kWorld = R"(
  <visual>
   <quality shadowsize="1024" offsamples="4" numslices="20" numstacks="12" numquads="2"/>
   <map znear="0.5" zfar="8" shadowclip="0.6"/>
-  <headlight ambient="0.42 0.42 0.42" diffuse="0.30 0.30 0.30" specular="0 0 0"/>
+  <headlight ambient="0.47 0.47 0.47" diffuse="0.30 0.30 0.30" specular="0 0 0"/>
  </visual>
  <default>
   <geom solref="0.008 1" friction="0.7 0.005 0.001"/>
   <default class="paint"><geom contype="0" conaffinity="0" group="1"/></default>
   <default class="finger">
    <joint type="slide" damping="22" range="0 {travel}" limited="true"/>
-   <geom type="box" friction="2 0.05 0.001" condim="6" rgba="0.10 0.95 1.00 1" mass="0.1"/>
+   <geom type="box" friction="2 0.05 0.001" condim="6" group="2" rgba="0.10 0.95 1.00 1" mass="0.1"/>
   </default>
   <default class="object"><joint damping="0.0002"/><geom condim="6" mass="0.04"/></default>
  </default>
  <worldbody>
-  <light directional="true" pos="0 0 1.2" dir="0 0 -1" diffuse="0.36 0.36 0.36" specular="0 0 0"/>
+  <light directional="true" pos="0 0 1.2" dir="0 0 -1" diffuse="0.30 0.30 0.30" specular="0 0 0"/>
   <camera name="front" pos="0 {camera_y} {camera_z}" xyaxes="1 0 0 0 {sin} {cos}" fovy="{fovy}"/>
   <geom name="table" type="box" pos="0 0 -0.02" size="0.6 0.8 0.02" rgba="0.93 0.92 0.89 1"/>
   <body name="gripper">
@@ -64,8 +64,8 @@ constexpr std::string_view kWorld = R"(
    <joint name="yaw" type="hinge" axis="0 0 1" damping="0.5" armature="0.005"/>
    <joint name="pitch" type="hinge" axis="0 1 0" damping="0.5" armature="0.005"/>
    <joint name="roll" type="hinge" axis="1 0 0" damping="0.5" armature="0.005"/>
-   <geom name="palm" type="box" pos="0 0 {palm_z}" size="0.054 0.012 0.009" rgba="0.16 0.17 0.20 1" mass="0.6"/>
-   <geom class="paint" type="cylinder" pos="0 0 {wrist_z}" size="0.013 0.010" rgba="0.16 0.17 0.20 1" mass="0"/>
+   <geom name="palm" group="2" type="box" pos="0 0 {palm_z}" size="0.054 0.012 0.009" rgba="0.16 0.17 0.20 1" mass="0.6"/>
+   <geom class="paint" group="2" type="cylinder" pos="0 0 {wrist_z}" size="0.013 0.010" rgba="0.16 0.17 0.20 1" mass="0"/>
    <body name="left" pos="-{thick} 0 {finger_z}">
     <joint name="left" class="finger" axis="-1 0 0"/><geom name="left" class="finger" size="{finger}"/>
    </body>
