@@ -40,7 +40,7 @@ constexpr std::string_view kWorld = R"(
  <size njmax="600" nconmax="120"/>
  <statistic extent="0.5" center="0 0 0.05"/>
  <visual>
-  <quality shadowsize="1024" offsamples="4" numslices="20" numstacks="12" numquads="2"/>
+  <quality shadowsize="512" offsamples="4" numslices="16" numstacks="10" numquads="2"/>
   <map znear="0.5" zfar="8" shadowclip="0.6"/>
   <headlight ambient="0.47 0.47 0.47" diffuse="0.30 0.30 0.30" specular="0 0 0"/>
  </visual>
@@ -49,9 +49,9 @@ constexpr std::string_view kWorld = R"(
   <default class="paint"><geom contype="0" conaffinity="0" group="1"/></default>
   <default class="finger">
    <joint type="slide" damping="22" range="0 {travel}" limited="true"/>
-   <geom type="box" friction="2 0.05 0.001" condim="6" group="2" rgba="0.10 0.95 1.00 1" mass="0.1"/>
+   <geom type="box" friction="2 0.05 0.001" condim="4" group="2" rgba="0.10 0.95 1.00 1" mass="0.1"/>
   </default>
-  <default class="object"><joint damping="0.0002"/><geom condim="6" mass="0.04"/></default>
+  <default class="object"><joint damping="0.0002"/><geom condim="4" mass="0.04"/></default>
  </default>
  <worldbody>
   <light directional="true" pos="0 0 1.2" dir="0 0 -1" diffuse="0.30 0.30 0.30" specular="0 0 0"/>
@@ -102,10 +102,10 @@ std::string ObjectXml(size_t index, const SceneObject& object) {
       geom = fmt::format("type=\"box\" size=\"{} {} {}\"", h[0], h[1], h[2]);
       break;
     case Shape::kCylinder:
-      geom = fmt::format("type=\"cylinder\" size=\"{} {}\"", h[0], h[2]);
+      geom = fmt::format("type=\"cylinder\" condim=\"6\" size=\"{} {}\"", h[0], h[2]);
       break;
     case Shape::kBall:
-      geom = fmt::format("type=\"sphere\" size=\"{}\"", h[0]);
+      geom = fmt::format("type=\"sphere\" condim=\"6\" size=\"{}\"", h[0]);
       break;
   }
   return fmt::format(
