@@ -55,7 +55,7 @@ std::string ToTable(const sim::Evaluation& e) {
 }
 
 void WritePictures(const sim::EvaluatedEpisode& episode, const Flags& flags) {
-  const std::string name = fmt::format("episode_{:04}_{}_{}", episode.index, Name(episode.setup.task.kind),
+  const std::string name = fmt::format("episode_{:04}_{}_{}", episode.index, Name(episode.situation.task.kind),
                                        episode.result.success ? "success" : "failure");
   if (!flags.png.empty()) {
     sim::WriteStrip(
@@ -96,9 +96,9 @@ int Run(const Common& common, Flags& flags) {
     if (o.frames) WritePictures(episode, flags);
   };
   const sim::Evaluation evaluation = sim::Evaluate(
-      [&](const sim::Setup& setup, int64_t episode) {
+      [&](const sim::Situation& situation, int64_t episode) {
         return policy ? PolicyController(*policy, flags.driver.options, episode)
-                      : sim::ExpertController(setup.scene, setup.task);
+                      : sim::ExpertController(situation.scene, situation.task);
       },
       o);
   bar->Clear();

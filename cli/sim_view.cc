@@ -60,9 +60,9 @@ Shown FromRun(const Common& common, Flags& flags) {
   sim::Renderer renderer(o.image_size);
   sim::EvaluatedEpisode episode = sim::EvaluateEpisode(
       flags.episode,
-      [&](const sim::Setup& setup, int64_t index) {
+      [&](const sim::Situation& situation, int64_t index) {
         return policy ? PolicyController(*policy, flags.driver.options, index)
-                      : sim::ExpertController(setup.scene, setup.task);
+                      : sim::ExpertController(situation.scene, situation.task);
       },
       o, &renderer);
   const sim::EpisodeResult& result = episode.result;

@@ -26,10 +26,10 @@ Image Grey(int64_t size) {
 }
 
 // Of the next episode that says something else.
-std::string OtherInstruction(const Setup& setup, int64_t index, const EvaluationOptions& options) {
+std::string OtherInstruction(const Situation& situation, int64_t index, const EvaluationOptions& options) {
   for (auto other = static_cast<uint64_t>(index) + 1;; ++other) {
-    std::string text = DrawSetup(options.seed, other, options.layout).instruction;
-    if (text != setup.instruction) return text;
+    std::string text = DrawSituation(options.seed, other, options.layout).instruction;
+    if (text != situation.instruction) return text;
   }
 }
 
@@ -42,10 +42,12 @@ void EvaluationOptions::Check() const {
 
 EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& controllers, const EvaluationOptions& options,
                                  Renderer* renderer) {
-  EvaluatedEpisode out{.index = index, .setup = DrawSetup(options.seed, static_cast<uint64_t>(index), options.layout)};
-  out.instruction = options.shuffle_instructions ? OtherInstruction(out.setup, index, options) : out.setup.instruction;
-  Simulator simulator(out.setup.scene);
-  Controller controller = controllers(out.setup, index);
+  EvaluatedEpisode out{.index = index,
+                       .situation = DrawSituation(options.seed, static_cast<uint64_t>(index), options.layout)};
+  out.instruction =
+      options.shuffle_instructions ? OtherInstruction(out.situation, index, options) : out.situation.instruction;
+  Simulator simulator(out.situation.scene);
+  Controller controller = controllers(out.situation, index);
   if (options.blank_image) {
     controller = [inner = std::move(controller), grey = Grey(options.image_size)](
                      const Image&, std::string_view instruction, const WorldState& state) {
@@ -55,7 +57,7 @@ EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& control
   EpisodeOptions episode{.max_steps = options.max_steps, .renderer = renderer};
   episode.cancelled = options.cancelled;
   if (options.frames) episode.on_step = [&](const EpisodeStep& step) { out.frames.push_back(step.image); };
-  out.result = RunEpisode(simulator, out.setup.task, out.instruction, controller, episode);
+  out.result = RunEpisode(simulator, out.situation.task, out.instruction, controller, episode);
   if (options.frames && renderer != nullptr) out.frames.push_back(renderer->Render(simulator));
   return out;
 }
@@ -110,12 +112,12 @@ AskReport Ask(const Answerer& answer, const AskOptions& options) {
   AskReport report;
   for (int64_t i = 0; i < options.episodes && !report.cancelled; ++i) {
     const auto index = static_cast<uint64_t>(i);
-    const Setup setup = DrawSetup(options.seed, index, options.layout);
-    Simulator simulator(setup.scene);
+    const Situation situation = DrawSituation(options.seed, index, options.layout);
+    Simulator simulator(situation.scene);
     Draws draws(options.seed, RandomStream::kNoise, index);
     constexpr size_t kLongest = 16;  // steps: from the first look to an object in the air
     for (size_t step = draws.Below(kLongest); step > 0; --step) {
-      simulator.Step(ExpertAction(setup.scene, setup.task, simulator.state()));
+      simulator.Step(ExpertAction(situation.scene, situation.task, simulator.state()));
     }
     const Image image = renderer.Render(simulator);
     for (int64_t k = 0; k < options.questions_per_episode; ++k) {

@@ -14,11 +14,11 @@
 namespace kinetok::sim {
 
 // A controller for one episode, which may know the scene (the expert does) or its number (to draw random numbers).
-using ControllerFactory = std::function<Controller(const Setup& setup, int64_t episode)>;
+using ControllerFactory = std::function<Controller(const Situation& situation, int64_t episode)>;
 
 struct EvaluatedEpisode {
   int64_t index = 0;
-  Setup setup{};
+  Situation situation{};
   std::string instruction{};  // what the controller was told
   EpisodeResult result{};
   std::vector<Image> frames{};  // before each action, and after the last; empty unless asked for

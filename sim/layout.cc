@@ -40,7 +40,7 @@ class Builder {
   Builder(Draws& draws, TaskKind kind, Combinations combinations)
       : draws_(draws), kind_(kind), combinations_(combinations) {}
 
-  Setup Build() {
+  Situation Build() {
     do {
       DrawThings();
       for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -203,7 +203,7 @@ Combinations ParseCombinations(std::string_view name) {
   Fail("combinations is \"{}\"; expected seen, unseen or all", name);
 }
 
-Setup DrawSetup(uint64_t seed, uint64_t episode, const LayoutOptions& options) {
+Situation DrawSituation(uint64_t seed, uint64_t episode, const LayoutOptions& options) {
   if (options.tasks.empty()) Fail("tasks: there is none; expected at least one");
   Draws draws(seed, RandomStream::kScene, episode);
   return Builder(draws, options.tasks[episode % options.tasks.size()], options.combinations).Build();

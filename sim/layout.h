@@ -21,7 +21,7 @@ struct LayoutOptions {
   Combinations combinations = Combinations::kSeen;
 };
 
-struct Setup {
+struct Situation {
   Scene scene{};
   Task task{};
   std::string instruction{};
@@ -29,6 +29,6 @@ struct Setup {
 
 // The scene, the task and its wording: a function of the seed, the episode and the options alone. Two to four objects
 // and one or two zones that do not touch each other, with room for what the task needs.
-Setup DrawSetup(uint64_t seed, uint64_t episode, const LayoutOptions& options = {});
+Situation DrawSituation(uint64_t seed, uint64_t episode, const LayoutOptions& options = {});
 
 }  // namespace kinetok::sim

@@ -49,10 +49,10 @@ class Take {
       : options_(options),
         index_(static_cast<uint64_t>(index)),
         renderer_(renderer),
-        setup_(DrawSetup(options.seed, index_, options.layout)),
-        simulator_(setup_.scene),
+        situation_(DrawSituation(options.seed, index_, options.layout)),
+        simulator_(situation_.scene),
         choices_(options.seed, RandomStream::kNoise, (uint64_t{1} << 63) | index_) {
-    demonstration_.instruction = setup_.instruction;
+    demonstration_.instruction = situation_.instruction;
   }
 
   EpisodeResult Run() {
@@ -68,14 +68,15 @@ class Take {
       ++count_;
       policy_action_.reset();
       if (policy_drives_) policy_action_ = options_.policy(image, instruction, state);
-      return ExpertAction(setup_.scene, setup_.task, state);
+      return ExpertAction(situation_.scene, situation_.task, state);
     };
-    const EpisodeResult result = RunEpisode(simulator_, setup_.task, setup_.instruction, controller, episode);
-    demonstration_.attributes = {{"episode", index_}, {"task", Name(setup_.task.kind)}, {"success", result.success}};
+    const EpisodeResult result = RunEpisode(simulator_, situation_.task, situation_.instruction, controller, episode);
+    demonstration_.attributes = {
+        {"episode", index_}, {"task", Name(situation_.task.kind)}, {"success", result.success}};
     return result;
   }
 
-  const Setup& setup() const { return setup_; }
+  const Situation& situation() const { return situation_; }
   const Demonstration& demonstration() const { return demonstration_; }
 
   // As lines, when the episode became `demo_<number>`.
@@ -122,7 +123,7 @@ class Take {
   const RecordOptions& options_;
   uint64_t index_;
   Renderer& renderer_;
-  Setup setup_;
+  Situation situation_;
   Simulator simulator_;
   Draws choices_;
   Demonstration demonstration_{};
