@@ -35,7 +35,8 @@ Shown FromFile(const Flags& flags) {
   const DemonstrationInfo& info = all[static_cast<size_t>(flags.episode)];
   Shown shown{.instruction = info.instruction, .outcome = {}, .frames = {}, .json = {}};
   for (int64_t step = 0; step < info.steps; ++step) shown.frames.push_back(file.ReadImage(flags.episode, step));
-  const Json success = file.Attribute(flags.episode, "success");
+  const Json episode = file.Attribute(flags.episode, "episode");
+  const Json success = episode.is_object() ? episode.value("success", Json()) : Json();
   shown.outcome = fmt::format("{}: {} steps", info.name, info.steps);
   if (success.is_boolean()) shown.outcome += success.get<bool>() ? ", success" : ", failure";
   shown.json = {{"steps", info.steps}, {"success", success.is_boolean() ? OrderedJson(success.get<bool>()) : nullptr}};

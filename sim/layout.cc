@@ -95,7 +95,8 @@ class Builder {
       object.yaw = draws_.Uniform(-turn, turn);
     }
     const bool to_zone = kind_ == TaskKind::kPush && draws_.Chance(0.5);
-    task_.side = draws_.Chance(0.5) ? Side::kLeft : Side::kRight;
+    const Side side = draws_.Chance(0.5) ? Side::kLeft : Side::kRight;
+    if (kind_ == TaskKind::kPush && !to_zone) task_.side = side;
     if (to_zone || kind_ == TaskKind::kPlace) task_.zone = 0;
     const size_t zones = 1 + draws_.Below(2);
     while (scene_.zones.size() < zones) {

@@ -72,7 +72,7 @@ class Take {
     };
     const EpisodeResult result = RunEpisode(simulator_, situation_.task, situation_.instruction, controller, episode);
     demonstration_.attributes = {
-        {"episode", index_}, {"task", Name(situation_.task.kind)}, {"success", result.success}};
+        {"episode", {{"index", index_}, {"task", Name(situation_.task.kind)}, {"success", result.success}}}};
     return result;
   }
 

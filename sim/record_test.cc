@@ -41,8 +41,10 @@ TEST_F(RecordTest, ReadsBackAsItHappened) {
     const Situation situation = DrawSituation(2, static_cast<uint64_t>(demo));
     const DemonstrationInfo& info = file.demonstrations()[static_cast<size_t>(demo)];
     EXPECT_EQ(info.instruction, situation.instruction);
-    EXPECT_EQ(file.Attribute(demo, "task"), Name(situation.task.kind));
-    EXPECT_EQ(file.Attribute(demo, "success"), true);
+    const Json episode = file.Attribute(demo, "episode");
+    EXPECT_EQ(episode.at("index"), demo);
+    EXPECT_EQ(episode.at("task"), Name(situation.task.kind));
+    EXPECT_EQ(episode.at("success"), true);
     steps += info.steps;
     const std::vector<double> actions = file.Actions(demo);
     Simulator simulator(situation.scene);

@@ -117,9 +117,11 @@ TEST(Simulator, KnowsWhatTheCameraSees) {
   Simulator simulator(scene);
   for (size_t i = 0; i < scene.objects.size(); ++i) EXPECT_TRUE(simulator.InSight(i)) << scene.objects[i].Name();
   scene.gripper = {.x = -0.10, .y = -0.10, .z = 0.012};  // in front of the cube
-  scene.objects[kYellowBar].x = 0.175;                   // half out of the picture
-  scene.objects[kYellowBar].yaw = 1.5;
-  const Simulator other(scene);
+  Simulator other(scene);
+  std::vector<double> saved = other.Save();
+  constexpr size_t kTime = 1, kGripper = 8, kObject = 7;  // numbers before the bar's x
+  saved[kTime + kGripper + kObject * kYellowBar] = 0.22;  // out of the picture
+  other.Load(saved);
   EXPECT_FALSE(other.InSight(kRedCube));
   EXPECT_FALSE(other.InSight(kYellowBar));
   EXPECT_TRUE(other.InSight(kPurpleBall));
