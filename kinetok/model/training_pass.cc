@@ -79,6 +79,18 @@ struct TrainingPass::State {
   void BindGradients(std::span<float> gradients);
   void Loss(Context& context, const TrainingBatch& batch, std::span<float> losses, std::span<int32_t> predictions,
             bool backward);
+  // What the head sees: the rows that have a label, one after the other.
+  struct Labelled {
+    Rows<const float> x{};
+    Rows<float> dx{};
+    std::span<const int32_t> labels{};
+    std::span<const float> weights{};
+    std::span<float> losses{};
+    std::span<int32_t> predictions{};
+  };
+  Labelled Gather(Context& context, const TrainingBatch& batch);
+  void Scatter(Context& context, const Labelled& from, std::span<float> losses, std::span<int32_t> predictions,
+               bool backward);
   void KeepEmbeddingGradient();
 
   ModelConfig config;
@@ -101,6 +113,10 @@ struct TrainingPass::State {
   std::vector<const float*> embeddings;
   std::vector<float*> pages;
   std::vector<float* const*> tables;
+
+  std::vector<int64_t> labelled;  // rows that have a label
+  std::vector<float> gathered_rows, gathered_weights, gathered_losses;
+  std::vector<int32_t> gathered_labels, gathered_predictions;
 
   // The embeddings' gradients wait for Finish: a tied head's share comes first, for every sample.
   std::vector<int32_t> kept_tokens, kept_positions;
@@ -207,29 +223,90 @@ void TrainingPass::State::BindGradients(std::span<float> gradients) {
   for (const Parameter& p : list.all) g.parameters.push_back(ParameterRows(p, gradients));
 }
 
+// The head and the loss of the rows that have a label; where some have none, the others are gathered first.
 void TrainingPass::State::Loss(Context& context, const TrainingBatch& batch, std::span<float> losses,
                                std::span<int32_t> predictions, bool backward) {
-  const Rows<const float> x = c.buffers[program.output], head = c.parameters[program.head].plain;
-  for (int64_t first = 0; first < rows; first += plan.chunk_rows) {
-    const int64_t n = std::min(plan.chunk_rows, rows - first);
+  Labelled rows_with = Gather(context, batch);
+  const Rows<const float> head = c.parameters[program.head].plain;
+  const auto count = static_cast<int64_t>(rows_with.labels.size());
+  for (int64_t first = 0; first < count; first += plan.chunk_rows) {
+    const int64_t n = std::min(plan.chunk_rows, count - first);
     const Rows<float> logits(At(plan.logits), n, config.vocab_size);
-    LinearForward(context, x.Slice(first, n), head, {}, logits);
+    const Rows<const float> x = rows_with.x.Slice(first, n);
+    LinearForward(context, x, head, {}, logits);
     if (!predictions.empty()) {
       ParallelFor(context, n, 16, [&](int64_t begin, int64_t end, int) {
         for (int64_t i = begin; i < end; ++i) {
           const std::span<const float> row(logits[i], static_cast<size_t>(config.vocab_size));
-          const auto best = std::max_element(row.begin(), row.end()) - row.begin();
-          predictions[first + i] = batch.labels[first + i] < 0 ? -1 : static_cast<int32_t>(best);
+          rows_with.predictions[first + i] =
+              static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
         }
       });
     }
-    const auto weights = backward ? batch.weights.subspan(first, n) : std::span<const float>();
-    CrossEntropy(context, batch.labels.subspan(first, n), weights, logits, losses.subspan(first, n));
+    const auto weights = backward ? rows_with.weights.subspan(first, n) : std::span<const float>();
+    CrossEntropy(context, rows_with.labels.subspan(first, n), weights, logits, rows_with.losses.subspan(first, n));
     if (!backward) continue;
-    LinearBackwardWeight(context, logits, x.Slice(first, n), g.parameters[program.head], {});
-    LinearBackwardInput(context, logits, head, false, g.buffers[program.output].Slice(first, n));
+    LinearBackwardWeight(context, logits, x, g.parameters[program.head], {});
+    LinearBackwardInput(context, logits, head, false, rows_with.dx.Slice(first, n));
   }
-  if (backward) g.written[g.shared[program.output]] = true;
+  Scatter(context, rows_with, losses, predictions, backward);
+}
+
+TrainingPass::State::Labelled TrainingPass::State::Gather(Context& context, const TrainingBatch& batch) {
+  const bool backward = !g.buffers.empty();
+  const Rows<const float> x = c.buffers[program.output];
+  labelled.clear();
+  for (int64_t i = 0; i < rows; ++i) {
+    if (batch.labels[i] >= 0) labelled.push_back(i);
+  }
+  const size_t count = labelled.size();
+  gathered_losses.resize(count);
+  gathered_predictions.resize(count);
+  Labelled out{.losses = gathered_losses, .predictions = gathered_predictions};
+  if (static_cast<int64_t>(count) == rows) {
+    out.x = x;
+    out.labels = batch.labels;
+    out.weights = batch.weights;
+    if (backward) out.dx = g.buffers[program.output];
+    return out;
+  }
+  const int64_t width = x.width;
+  gathered_rows.resize(count * width * (backward ? 2 : 1));
+  gathered_labels.resize(count);
+  gathered_weights.resize(count);
+  ParallelFor(context, static_cast<int64_t>(count), 64, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) std::copy_n(x[labelled[i]], width, gathered_rows.data() + i * width);
+  });
+  for (size_t i = 0; i < count; ++i) {
+    gathered_labels[i] = batch.labels[labelled[i]];
+    if (backward) gathered_weights[i] = batch.weights[labelled[i]];
+  }
+  const auto n = static_cast<int64_t>(count);
+  out.x = Rows<const float>(gathered_rows.data(), n, width);
+  if (backward) out.dx = Rows<float>(gathered_rows.data() + n * width, n, width);
+  out.labels = gathered_labels;
+  out.weights = gathered_weights;
+  return out;
+}
+
+void TrainingPass::State::Scatter(Context& context, const Labelled& from, std::span<float> losses,
+                                  std::span<int32_t> predictions, bool backward) {
+  std::fill(losses.begin(), losses.end(), 0.0f);
+  std::fill(predictions.begin(), predictions.end(), -1);
+  for (size_t i = 0; i < labelled.size(); ++i) {
+    losses[labelled[i]] = from.losses[i];
+    if (!predictions.empty()) predictions[labelled[i]] = from.predictions[i];
+  }
+  if (!backward) return;
+  g.written[g.shared[program.output]] = true;
+  const Rows<float> dx = g.buffers[program.output];
+  if (from.dx.data == dx.data) return;
+  ParallelFor(context, rows, 64, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) std::fill_n(dx[i], dx.width, 0.0f);
+  });
+  ParallelFor(context, from.dx.rows, 64, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) std::copy_n(from.dx[i], dx.width, dx[labelled[i]]);
+  });
 }
 
 void TrainingPass::State::KeepEmbeddingGradient() {
@@ -259,6 +336,7 @@ void TrainingPass::Forward(Context& context, std::span<const float> weights, con
   State& s = *state_;
   KINETOK_CHECK(losses.size() == batch.tokens.size() && (predictions.empty() || predictions.size() == losses.size()));
   s.Bind(weights, batch, 0);
+  s.g = {};
   for (const PassEvent& e : s.plan.events) {
     if (e.kind == PassEvent::Kind::kForward) ForwardStep(context, s.c, s.program.steps[e.step]);
     if (e.kind == PassEvent::Kind::kLoss) return s.Loss(context, batch, losses, predictions, false);

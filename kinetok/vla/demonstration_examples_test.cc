@@ -1,0 +1,157 @@
+#include "kinetok/vla/demonstration_examples.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "kinetok/base/error.h"
+#include "kinetok/text/tokenizer_trainer.h"
+#include "kinetok/vla/image_prompt.h"
+
+namespace kinetok {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr int64_t kVocabEnd = 257 + 256, kPatches = 4;
+
+class DemonstrationExamplesTest : public ::testing::Test {
+ protected:
+  DemonstrationExamplesTest() : dir_(fs::temp_directory_path() / fmt::format("kinetok_demos_{}", getpid())) {
+    fs::create_directories(dir_);
+  }
+  ~DemonstrationExamplesTest() override { fs::remove_all(dir_); }
+  void SetUp() override {
+    if (!HasHdf5()) GTEST_SKIP() << "built without HDF5";
+  }
+
+  // `count` demonstrations of 3, 4, 5 ... steps, whose x runs from -1 to 1 and whose gripper opens and closes.
+  fs::path Write(const std::string& name, int count) const {
+    DemonstrationWriter writer(dir_ / name, {{"image_rotation", 0}});
+    for (int d = 0; d < count; ++d) {
+      Demonstration demo;
+      demo.instruction = fmt::format("Reach Block {}", d);
+      for (int step = 0; step < 3 + d; ++step) {
+        Image image(10, 8);
+        for (size_t i = 0; i < image.pixels.size(); ++i) {
+          image.pixels[i] = static_cast<uint8_t>(i + static_cast<size_t>(16 * d + step));
+        }
+        demo.images.push_back(std::move(image));
+        const double x = 2.0 * step / (2 + d) - 1;
+        demo.actions.insert(demo.actions.end(), {x, 0.5 * x, 0, 0, 0, 0, step % 2 == 0 ? -1.0 : 1.0});
+      }
+      writer.Add(demo);
+    }
+    writer.Finish();
+    return dir_ / name;
+  }
+
+  static PolicyFormat Format() {
+    BytesBpeTrainer trainer({.vocab_size = 257});
+    trainer.Add("a");
+    return {.tokenizer = trainer.Train(),
+            .actions = ActionTokenizer(kVocabEnd),
+            .separator = 32,
+            .style = InstructionStyle::kOpenVla,
+            .eos = 256,
+            .patches = kPatches,
+            .images = ImageProcessor(SiglipImages(8))};
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(DemonstrationExamplesTest, AStepIsItsImageItsInstructionAndTheActionAsLabels) {
+  const PolicyFormat format = Format();
+  const DemonstrationExamples data({Write("a.hdf5", 2)}, Format(), {.held_out = 0.5});
+  ASSERT_EQ(data.examples(), 3);
+  ASSERT_EQ(data.held_out(), 4);
+  const Example e = data.HeldOut(1);
+  std::vector<int32_t> prompt =
+      WithPatches(InstructionTokens(*format.tokenizer, "Reach Block 1", format.style, format.separator), kPatches);
+  ASSERT_EQ(e.tokens.size(), prompt.size() + 7);
+  EXPECT_EQ(e.labels.size(), e.tokens.size());
+  EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), e.tokens.begin()));
+  EXPECT_EQ(data.max_length(), static_cast<int64_t>(e.tokens.size()));
+  // Labels begin at the prompt's last token and end with the end of text.
+  EXPECT_EQ(e.labelled(), 8);
+  for (size_t i = 0; i + 1 < prompt.size(); ++i) EXPECT_EQ(e.labels[i], Example::kNoLabel);
+  EXPECT_TRUE(std::equal(e.tokens.begin() + static_cast<ptrdiff_t>(prompt.size()), e.tokens.end(),
+                         e.labels.begin() + static_cast<ptrdiff_t>(prompt.size()) - 1));
+  EXPECT_EQ(e.labels.back(), format.eos);
+  // Step 1 of 4: x = -1/3, inside the training bounds; y is half of it and has the same place in its own bounds; the
+  // constant dimensions are 0; the gripper, closed in the file (1), is 0.
+  const int32_t* a = &e.tokens[prompt.size()];
+  EXPECT_EQ(a[0],
+            format.actions.Encode(data.statistics().Normalize(std::vector<double>{-1.0 / 3, 0, 0, 0, 0, 0, 0})[0]));
+  EXPECT_EQ(a[1], a[0]);
+  EXPECT_EQ(a[2], format.actions.Encode(0));
+  EXPECT_EQ(a[6], format.actions.Encode(0));
+  EXPECT_EQ(data.HeldOut(0).tokens.back(), format.actions.Encode(1));  // open
+
+  const DemonstrationFile file(dir_ / "a.hdf5");
+  EXPECT_EQ(e.pixels, format.images.Process(file.ReadImage(1, 1).view()));
+}
+
+TEST_F(DemonstrationExamplesTest, StatisticsAreOfTheTrainingStepsAsNumpyCountsThem) {
+  const DemonstrationExamples data({Write("a.hdf5", 2)}, Format(), {.held_out = 0.5});
+  const ActionStatistics& s = data.statistics();  // x: -1, 0, 1
+  EXPECT_EQ(s.num_transitions, 3);
+  EXPECT_EQ(s.num_trajectories, 1);
+  EXPECT_EQ(s.min[0], -1);
+  EXPECT_EQ(s.max[1], 0.5);
+  EXPECT_DOUBLE_EQ(s.q01[0], -0.98);  // numpy.quantile([-1, 0, 1], 0.01)
+  EXPECT_DOUBLE_EQ(s.q99[0], 0.98);
+  EXPECT_DOUBLE_EQ(s.std[0], std::sqrt(2.0 / 3));  // numpy.std
+  EXPECT_THAT(s.mask, ElementsAre(true, true, true, true, true, true, false));
+  EXPECT_DOUBLE_EQ(s.mean[6], 2.0 / 3);
+  // What is written is read back.
+  const DatasetStatistics read(Json::parse(StatisticsToJson("toy", s).dump()), "stats");
+  EXPECT_EQ(read.Choose("toy").second.q99, s.q99);
+  EXPECT_EQ(read.Choose("toy").second.mask, s.mask);
+  EXPECT_EQ(read.Choose("toy").second.num_trajectories, 1);
+}
+
+TEST_F(DemonstrationExamplesTest, AnEpochVisitsEveryStepOnceAndEachInAnotherOrder) {
+  const DemonstrationExamples data({Write("a.hdf5", 4), Write("b.hdf5", 3)}, Format(), {.held_out = 0});
+  const int64_t n = data.examples();
+  ASSERT_EQ(n, 3 + 4 + 5 + 6 + 3 + 4 + 5);
+  std::vector<std::multiset<std::vector<float>>> epochs(2);
+  std::vector<std::vector<float>> order[2];
+  for (int64_t i = 0; i < 2 * n; ++i) {
+    Example e = data.Draw(9, static_cast<uint64_t>(i));
+    epochs[i / n].insert(e.pixels);
+    order[i / n].push_back(std::move(e.pixels));
+  }
+  EXPECT_EQ(epochs[0], epochs[1]);
+  EXPECT_NE(order[0], order[1]);
+  EXPECT_EQ(data.Draw(9, 5).tokens, data.Draw(9, 5).tokens);
+}
+
+TEST_F(DemonstrationExamplesTest, ALimitTakesTheFirstDemonstrationsAndAugmentationTheTrainingOnesAlone) {
+  const fs::path file = Write("a.hdf5", 4);
+  const DemonstrationExamples one({file}, Format(), {.held_out = 0.25, .limit = 1});
+  EXPECT_EQ(one.examples(), 3);
+  EXPECT_EQ(one.held_out(), 6);
+  const DemonstrationExamples plain({file}, Format(), {.held_out = 0.25}),
+      changed({file}, Format(), {.held_out = 0.25, .augmentation = ParseAugmentation("openvla")});
+  EXPECT_NE(plain.Draw(1, 0).pixels, changed.Draw(1, 0).pixels);
+  EXPECT_EQ(plain.Draw(1, 0).labels, changed.Draw(1, 0).labels);
+  EXPECT_EQ(plain.HeldOut(0).pixels, changed.HeldOut(0).pixels);
+  EXPECT_NE(plain.Describe(), changed.Describe());
+  EXPECT_NE(plain.Describe(), one.Describe());
+  EXPECT_EQ(plain.DescribeHeldOut(), changed.DescribeHeldOut());
+}
+
+TEST_F(DemonstrationExamplesTest, LiberosGripperBecomesOneOpenAndZeroClosed) {
+  EXPECT_THAT(OpenIsOne(std::vector<double>{1, 2, 3, 4, 5, 6, -1}), ElementsAre(1, 2, 3, 4, 5, 6, 1));
+  EXPECT_THAT(OpenIsOne(std::vector<double>{1, 2, 3, 4, 5, 6, 1}), ElementsAre(1, 2, 3, 4, 5, 6, 0));
+  EXPECT_THAT(OpenIsOne(std::vector<double>{1, -1}), ElementsAre(1, -1));
+}
+
+}  // namespace
+}  // namespace kinetok
