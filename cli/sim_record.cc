@@ -44,6 +44,7 @@ std::string ToTable(const sim::RecordSummary& summary, const Flags& flags, doubl
   for (const sim::RecordedTask& task : summary.by_task) add(std::string(Name(task.kind)), task);
   add("all", {{}, summary.episodes, summary.kept, summary.successes, summary.steps});
   std::string text = table.Text();
+  if (summary.kept == 0) return text + "nothing was kept\n";
   text += fmt::format("{}: {} demonstrations, {} pictures, {:.1f} MB, {:.0f} pictures/s\n", flags.options.out.string(),
                       summary.kept, summary.steps, static_cast<double>(file_size(flags.options.out)) / 1e6,
                       static_cast<double>(summary.steps) / seconds);

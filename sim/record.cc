@@ -177,6 +177,7 @@ RecordSummary Record(const RecordOptions& options) {
     }
     if (options.on_episode) options.on_episode(summary.episodes, summary.steps);
   }
+  if (summary.kept == 0 && summary.cancelled) return summary;
   if (summary.kept == 0) Fail("{}: no episode was kept of the {} that were run", options.out, summary.episodes);
   writer.Finish();
   if (!options.questions.empty()) WriteFileAtomically(options.questions, lines);
