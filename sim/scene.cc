@@ -15,9 +15,9 @@ struct Rgb {
 
 constexpr std::array<Rgb, kColors.size()> kPaint = {{{0.84, 0.05, 0.07},
                                                      {0.05, 0.55, 0.12},
-                                                     {0.06, 0.20, 0.85},
+                                                     {0.10, 0.34, 0.98},
                                                      {0.98, 0.86, 0.05},
-                                                     {0.52, 0.10, 0.66},
+                                                     {0.64, 0.22, 0.80},
                                                      {1.00, 0.47, 0.00}}};
 
 Rgb Paint(Color color) {
@@ -37,7 +37,7 @@ constexpr std::string_view kWorld = R"(
 <mujoco model="table">
  <compiler angle="radian"/>
  <option timestep="0.002" cone="elliptic" impratio="10" iterations="30" tolerance="1e-9"/>
- <size njmax="600" nconmax="120"/>
+ <size njmax="240" nconmax="60" nstack="40000"/>
  <statistic extent="0.5" center="0 0 0.05"/>
  <visual>
   <quality shadowsize="512" offsamples="4" numslices="16" numstacks="10" numquads="2"/>

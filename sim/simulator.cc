@@ -1,9 +1,12 @@
 #include "sim/simulator.h"
 
 #include <mujoco/mujoco.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -24,9 +27,37 @@ constexpr double kTouch = 5e-4;  // metres between surfaces that count as touchi
 }
 void OnWarning(const char*) {}  // MuJoCo would write a file; CheckPhysics reads its counters
 
+// MuJoCo's memory. A simulator takes a megabyte in a few pieces and gives them back after an episode; from the heap,
+// small allocations in between would keep the holes from being used again, and recording would take gigabytes. So large
+// pieces come from the system itself. In front of each piece stands its size, 0 for one from the heap.
+constexpr size_t kAlignment = 64, kLarge = size_t{1} << 16;
+
+void* Allocate(size_t bytes) {
+  const size_t total = (bytes + 2 * kAlignment - 1) / kAlignment * kAlignment;
+  const bool large = total >= kLarge;
+  void* at = large ? mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                   : std::aligned_alloc(kAlignment, total);
+  if (at == nullptr || at == MAP_FAILED) return nullptr;
+  *static_cast<size_t*>(at) = large ? total : 0;
+  return static_cast<std::byte*>(at) + kAlignment;
+}
+
+void Release(void* piece) {
+  if (piece == nullptr) return;
+  void* at = static_cast<std::byte*>(piece) - kAlignment;
+  const size_t total = *static_cast<size_t*>(at);
+  if (total > 0) {
+    munmap(at, total);
+  } else {
+    std::free(at);
+  }
+}
+
 void InstallHandlers() {
   static std::once_flag once;
   std::call_once(once, [] {
+    mju_user_malloc = Allocate;
+    mju_user_free = Release;
     mju_user_error = OnError;
     mju_user_warning = OnWarning;
   });
