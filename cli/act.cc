@@ -126,7 +126,7 @@ int Act(const Common& common, Flags& flags) {
   if (flags.images.size() > 1) {
     throw UsageError(fmt::format("--image is given {} times; this model sees one camera", flags.images.size()));
   }
-  Policy policy(flags.model, {.threads = common.threads, .isa = common.isa});
+  Policy policy(flags.model, {.threads = common.threads, .isa = common.isa}, common.Loading());
   if (batch) return RunBatch(policy, flags);
 
   ActionTrace trace;
@@ -154,6 +154,7 @@ void AddAct(CLI::App& app, Common& common) {
                   "--unnorm-key bridge_orig"},
                  [flags, &common] { return Act(common, *flags); });
   command->add_option("--model", flags->model, "A policy's directory, in OpenVLA's layout");
+  AddAdapter(command, common);
   AddTexts(command, "--image", flags->images, "What the robot sees: a PNG or JPEG file");
   command->add_option("--instruction", flags->instruction, "What the robot is to do");
   command->add_option(

@@ -85,7 +85,7 @@ int BenchInference(const Common& common, const Flags& flags) {
   const auto context = common.MakeContext();
   const auto model = flags.model.empty()
                          ? Model::Random(*context, PresetFlag(flags.preset), /*seed=*/0, DTypeFlag(flags.dtype))
-                         : Model::Load(*context, flags.model, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
+                         : Model::Load(*context, flags.model, common.Loading(TokenizerUse::kNone));
   const ModelConfig& config = model->config();
   if (flags.prompt + flags.new_tokens > config.max_position_embeddings) {
     Fail("-p {} and -n {} together exceed the model's context of {}", flags.prompt, flags.new_tokens,
@@ -231,6 +231,7 @@ void AddBench(CLI::App& app, Common& common) {
       [flags, &common] { return flags->train ? BenchTraining(common, *flags) : BenchInference(common, *flags); });
   const CLI::Range positive(int64_t{1}, int64_t{1} << 30);
   CLI::Option* model = command->add_option("--model", flags->model, "A model's directory");
+  AddAdapter(command, common);
   command->add_option("--preset", flags->preset, fmt::format("Random weights: {}", fmt::join(PresetNames(), ", ")))
       ->excludes(model);
   command->add_option("--dtype", flags->dtype, "Of the preset's weights: f32, f16 or bf16")->capture_default_str();

@@ -33,6 +33,19 @@ std::unique_ptr<Context> Common::MakeContext() const {
   return std::make_unique<Context>(ContextOptions{.threads = threads, .isa = isa});
 }
 
+LoadOptions Common::Loading(TokenizerUse tokenizer) const {
+  return {.dtype = {}, .tokenizer = tokenizer, .adapter = adapter, .merge_adapter = merge_adapter};
+}
+
+void AddAdapter(CLI::App* command, Common& common) {
+  CLI::Option* adapter =
+      command->add_option("--adapter", common.adapter, "A LoRA adapter's directory (PEFT), which the model runs with");
+  command
+      ->add_flag("--merge-adapter", common.merge_adapter,
+                 "Add the adapter to the weights instead of running it beside them")
+      ->needs(adapter);
+}
+
 CLI::App* AddCommand(CLI::App& parent, Common& common, const CommandInfo& info, std::function<int()> run) {
   CLI::App* command = parent.add_subcommand(info.name, info.summary);
   command->footer("Example:\n  " + info.example);

@@ -44,9 +44,12 @@ struct Common {
   int threads = 0;  // 0: the physical cores that the process may use
   std::string isa = "auto";
   bool json = false;
+  std::string adapter;  // of commands with AddAdapter
+  bool merge_adapter = false;
   std::function<int()> run;
 
   std::unique_ptr<Context> MakeContext() const;
+  LoadOptions Loading(TokenizerUse tokenizer = TokenizerUse::kRequired) const;  // with the adapter
 };
 
 struct CommandInfo {
@@ -59,6 +62,9 @@ CLI::App* AddCommand(CLI::App& parent, Common& common, const CommandInfo& info, 
 // A flag that may be repeated, each time with one string taken as it is (CLI11 reads "[a,b]" as a list otherwise).
 CLI::Option* AddTexts(CLI::App* command, const std::string& flag, std::vector<std::string>& values,
                       const std::string& help);
+
+// --adapter and --merge-adapter, which Loading passes on.
+void AddAdapter(CLI::App* command, Common& common);
 
 // --seed, 0 to 2^64 - 1.
 void AddSeed(CLI::App* command, uint64_t& seed, const std::string& help);

@@ -33,7 +33,7 @@ int Eval(const Common& common, Flags& flags) {
   std::optional<Task> shots;
   if (!flags.shots_file.empty()) shots = ReadTask(flags.shots_file);
   const auto context = common.MakeContext();
-  const auto model = Model::Load(*context, flags.model);
+  const auto model = Model::Load(*context, flags.model, common.Loading());
   ProgressBar bar(std::cerr, {.label = "scoring",
                               .total = 0,
                               .unit = "tokens",
@@ -93,6 +93,7 @@ void AddEval(CLI::App& app, Common& common) {
                                   "kinetok eval --model models/writer --task questions.jsonl --shots 2"},
                                  [flags, &common] { return Eval(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
+  AddAdapter(command, common);
   command->add_option("--task", flags->task,
                       "JSON lines in HellaSwag's or LAMBADA's format, {\"prompt\", \"choices\", \"answer\"} or "
                       "{\"prompt\", \"completion\"}");

@@ -30,8 +30,8 @@ int Logits(const Common& common, const Flags& flags) {
     text = flags.prompt.Text();
   }
   const auto context = common.MakeContext();
-  const auto model = Model::Load(*context, flags.model,
-                                 {.dtype = {}, .tokenizer = as_ids ? TokenizerUse::kNone : TokenizerUse::kRequired});
+  const auto model =
+      Model::Load(*context, flags.model, common.Loading(as_ids ? TokenizerUse::kNone : TokenizerUse::kRequired));
   if (!as_ids) ids = flags.prompt.Encode(*model, text, !flags.no_parse_special);
   const std::array<int64_t, 2> shape = {static_cast<int64_t>(ids.size()), model->config().vocab_size};
   NpyWriter writer(flags.out, shape);
@@ -57,6 +57,7 @@ void AddLogits(CLI::App& app, Common& common) {
                   "kinetok logits --model models/writer --prompt \"ROMEO:\" --out logits.npy"},
                  [flags, &common] { return Logits(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
+  AddAdapter(command, common);
   flags->prompt.Add(command, false);
   command->add_option("--out", flags->out, "The .npy file to write");
   AddNoParseSpecial(command, flags->no_parse_special);

@@ -38,7 +38,7 @@ int Perplexity(const Common& common, Flags& flags) {
   if (flags.data.empty()) throw UsageError("--data is missing: the text file to measure");
   const std::string text = ReadFile(flags.data);
   const auto context = common.MakeContext();
-  const auto model = Model::Load(*context, flags.model);
+  const auto model = Model::Load(*context, flags.model, common.Loading());
   CheckFlags([&] { flags.options.Check(model->config()); });
   std::vector<int32_t> ids;
   try {
@@ -86,6 +86,7 @@ void AddPerplexity(CLI::App& app, Common& common) {
                                   "kinetok perplexity --model models/writer --data book.txt --stride 128"},
                                  [flags, &common] { return Perplexity(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
+  AddAdapter(command, common);
   command->add_option("--data", flags->data, "A text file, UTF-8");
   command->add_option("--context", flags->options.window, "Tokens of a window; default: the model's context");
   command->add_option(

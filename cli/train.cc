@@ -125,11 +125,12 @@ void NotePlan(const RunPlan& p, const TrainingJob& job, const fs::path& out) {
   const auto mb = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
   const ModelConfig& model = job.model;
   Note(fmt::format(
-      "{} model: {} layers, {} wide, {} heads, vocabulary {}, context {}: {} parameters\n"
+      "{} model: {} layers, {} wide, {} heads, vocabulary {}, context {}: {} parameters{}\n"
       "memory: weights {:.1f} MB, gradients {:.1f} MB, optimizer {:.1f} MB, activations {:.1f} MB, in all {:.1f} MB\n",
       model.model_type, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, model.vocab_size,
-      model.max_position_embeddings, p.parameters, mb(p.weight_bytes), mb(p.gradient_bytes), mb(p.optimizer_bytes),
-      mb(p.activation_bytes), mb(p.total_bytes())));
+      model.max_position_embeddings, p.parameters,
+      job.lora ? fmt::format(", an adapter of {} is trained", p.trained) : "", mb(p.weight_bytes), mb(p.gradient_bytes),
+      mb(p.optimizer_bytes), mb(p.activation_bytes), mb(p.total_bytes())));
   double weights = 0;
   for (const DataShare& share : job.data) weights += share.weight;
   for (const DataShare& share : job.data) {
@@ -181,6 +182,7 @@ int Train(const Common& common, TrainFlags& flags) {
   const TokenizerSource source = ResolveTokenizerSource(flags);
   TrainingJob job;
   job.train = ResolveTraining(flags);
+  job.lora = ResolveLora(flags);
   job.model = ResolveModel(flags, job.train);
 
   RunDirectory directory(flags.out, flags.restart);
@@ -204,7 +206,7 @@ int Train(const Common& common, TrainFlags& flags) {
                     files.completions.empty() && files.demonstrations.empty());
   const TrainingResult result = trainer.Run(terminal, &stop);
   terminal.Finish();
-  if (!result.interrupted && export_dtype != DType::kF32) {
+  if (!result.interrupted && export_dtype != DType::kF32 && !job.lora) {
     SaveCheckpoint(directory.path(), job.model, trainer.weights(), job.tokenizer.get(), export_dtype);
   }
 

@@ -120,6 +120,14 @@ void AddModelFlags(CLI::App* command, TrainFlags& f) {
     command->add_option("--model", f.base, "The model to begin with: its weights, configuration and tokenizer")
         ->group("Model");
     AddNumber(command, "--dropout", f.dropout, "Of embeddings, attention and residuals")->group("Model");
+    AddNumber(command, "--lora-rank", f.lora_rank,
+              "Train a LoRA adapter of this rank and leave the weights as they are", {1, 4096})
+        ->group("Model");
+    AddNumber(command, "--lora-alpha", f.lora_alpha, "The adapter counts alpha / rank; default: the rank, at most 16")
+        ->group("Model");
+    AddTexts(command, "--lora-targets", f.lora_targets,
+             "Modules that are adapted, by the end of their names (q_proj), once each; default: all-linear")
+        ->group("Model");
     return;
   }
   command
@@ -308,6 +316,20 @@ TokenizerSource ResolveTokenizerSource(const TrainFlags& flags) {
     throw UsageError(fmt::format("--tokenizer is \"{}\": {}", text, e.what()));
   }
   return source;
+}
+
+std::optional<LoraOptions> ResolveLora(const TrainFlags& flags) {
+  if (flags.lora_rank == 0) {
+    if (flags.finetune && (flags.Given("lora-alpha") || flags.Given("lora-targets"))) {
+      throw UsageError("--lora-rank is missing: without it every weight is trained");
+    }
+    return std::nullopt;
+  }
+  LoraOptions options{.rank = flags.lora_rank, .alpha = static_cast<double>(std::min<int64_t>(flags.lora_rank, 16))};
+  if (flags.Given("lora-alpha")) options.alpha = flags.lora_alpha;
+  if (!flags.lora_targets.empty()) options.targets = flags.lora_targets;
+  CheckFlags([&] { options.Check(); });
+  return options;
 }
 
 DType ResolveExportDType(const TrainFlags& flags) {

@@ -2,12 +2,14 @@
 // together.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cli/cli.h"
 #include "kinetok/model/config.h"
+#include "kinetok/model/lora.h"
 #include "kinetok/text/tokenizer.h"
 #include "kinetok/train/train_config.h"
 
@@ -20,6 +22,9 @@ struct TrainFlags {
   std::vector<std::string> data, val_data, data_weights;
   std::string augmentation = "none", camera, dataset_name;
   int64_t demonstrations = 0;
+  int64_t lora_rank = 0;  // 0: every weight is trained
+  double lora_alpha = 0;
+  std::vector<std::string> lora_targets;
   std::string config, preset, architecture, model_config, tokenizer, out, separator = "file", export_dtype = "f32";
   std::string sample_prompt;
   double val_fraction = 0.1, dropout = 0;
@@ -48,6 +53,7 @@ struct TokenizerSource {
 // Each throws UsageError naming the flag that is out of range or contradicts another.
 TokenizerSource ResolveTokenizerSource(const TrainFlags& flags);
 TrainConfig ResolveTraining(const TrainFlags& flags);
+std::optional<LoraOptions> ResolveLora(const TrainFlags& flags);
 DType ResolveExportDType(const TrainFlags& flags);
 ModelConfig ResolveModel(const TrainFlags& flags, const TrainConfig& train);
 

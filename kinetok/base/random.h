@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 namespace kinetok {
 
@@ -33,8 +34,9 @@ enum class RandomStream : uint32_t {
   kShots = 6,
   kShuffle = 7,
   kAugment = 8,
-  kScene = 9,
-  kNoise = 10
+  kLora = 9,
+  kNoise = 10,
+  kScene = 11
 };
 
 // 128 bits for (stream, a, b): e.g. (kSample, sequence, position) or (kData, 0, global sample index).
@@ -53,5 +55,9 @@ constexpr uint64_t UniformBelow(const Philox4& bits, uint64_t n) {
   const uint64_t x = (uint64_t{bits[0]} << 32) | bits[1];
   return static_cast<uint64_t>((static_cast<unsigned __int128>(x) * n) >> 64);
 }
+
+// Elements first, first + 1, ... of an endless list of normal(0, deviation) numbers, which (seed, stream, a) names (Box
+// and Muller 1958): a function of these and the element alone.
+void FillNormal(uint64_t seed, RandomStream stream, uint32_t a, int64_t first, double deviation, std::span<float> out);
 
 }  // namespace kinetok

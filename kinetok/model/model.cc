@@ -113,7 +113,38 @@ std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem
     }
     found[i]->Drop();
   }
+  if (!options.adapter.empty()) model->LoadLora(context, files, options);
   return model;
+}
+
+void Model::LoadLora(Context& context, const ModelFiles& files, const LoadOptions& options) {
+  const Adapter adapter = LoadAdapter(options.adapter, config_, list_);
+  if (!options.merge_adapter) {
+    adapter_.resize(list_.all.size());
+    for (const LoraModule& m : adapter.lora.modules) {
+      if (m.parameter >= 0) adapter_[m.parameter].push_back(PackModule(context, adapter.lora, m, adapter.values));
+    }
+    return;
+  }
+  // A matrix at a time, in f32, and packed once more. What a tied head shares has no module (LoraList).
+  const auto& [tensors, found, unread] = files.tensors();
+  std::vector<bool> done(list_.all.size(), false);
+  for (const LoraModule& module : adapter.lora.modules) {
+    if (module.parameter < 0 || done[module.parameter]) continue;
+    done[module.parameter] = true;
+    const Parameter& p = list_.all[module.parameter];
+    std::vector<float> whole(p.elements());
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      if (tensors[i].parameter == module.parameter && !tensors[i].zero_filled) {
+        ReadTensor(*found[i], tensors[i], p.columns, whole);
+      }
+    }
+    for (const LoraModule& m : adapter.lora.modules) {
+      if (m.parameter != module.parameter) continue;
+      AddModule(context, adapter.lora, m, adapter.values, Rows<float>(whole.data(), p.rows, p.columns));
+    }
+    matrices_[module.parameter].SetRows(context, 0, {whole.data(), DType::kF32, p.rows, p.columns, p.columns, 1});
+  }
 }
 
 std::shared_ptr<const Model> Model::FromParameters(Context& context, const ModelConfig& config,
@@ -166,6 +197,9 @@ int64_t Model::weight_bytes() const {
   int64_t bytes = 0;
   for (const PackedMatrix& m : matrices_) bytes += m.bytes();
   for (const auto& v : vectors_) bytes += static_cast<int64_t>(v.size()) * 4;
+  for (const auto& parts : adapter_) {
+    for (const LowRank& part : parts) bytes += part.a.bytes() + part.b.bytes();
+  }
   return bytes;
 }
 
@@ -254,6 +288,7 @@ float* Model::Place(const Program& program, std::span<const int64_t> rows, std::
     ParameterView view;
     if (!matrices_[i].empty()) {
       view.packed = &matrices_[i];
+      if (!adapter_.empty() && !adapter_[i].empty()) view.low_rank = &adapter_[i];
     } else {
       view.plain = p.is_matrix() ? Rows<const float>(vectors_[i].data(), p.rows, p.columns)
                                  : Rows<const float>(vectors_[i].data(), 1, p.rows);
@@ -361,6 +396,7 @@ Rows<const float> Model::Forward(Context& context, std::span<const BatchRow> row
   const Span<const float> bias =
       program_.head_bias < 0 ? Span<const float>() : s.parameters[program_.head_bias].vector();
   if (wanted > 0) MatMul(context, pass.gathered, matrices_[program_.head], bias, logits);
+  if (wanted > 0 && !adapter_.empty()) AddLowRank(context, pass.gathered, adapter_[program_.head], logits);
   return logits;
 }
 

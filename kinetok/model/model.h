@@ -13,6 +13,7 @@
 #include "kinetok/kernels/rope.h"
 #include "kinetok/model/config.h"
 #include "kinetok/model/kv_cache.h"
+#include "kinetok/model/lora.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/program.h"
 #include "kinetok/tensor/dtype.h"
@@ -30,6 +31,10 @@ enum class TokenizerUse : uint8_t {
 struct LoadOptions {
   std::optional<DType> dtype = std::nullopt;  // of the packed matrices; as stored when absent
   TokenizerUse tokenizer = TokenizerUse::kRequired;
+  // A PEFT adapter's directory. It runs beside the model's matrices, in f32; or merged into them, where their type
+  // rounds what it changes: in bf16 a small change is lost.
+  std::filesystem::path adapter = {};
+  bool merge_adapter = false;
 };
 
 // One row of a ragged batch: a token of some sequence of the cache, at the next position, or an embedding in its place.
@@ -39,6 +44,8 @@ struct BatchRow {
   bool want_logits = false;
   const float* embedding = nullptr;  // [hidden_size], an image's row of EncodeImages; `token` is then not looked at
 };
+
+class ModelFiles;
 
 // Called after each step of a forward pass with the buffers that it worked on (steps.h): to look, not to touch.
 struct StepContext;
@@ -76,8 +83,8 @@ class Model {
   const ModelConfig& config() const { return config_; }
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
   const std::string& tokenizer_problem() const { return tokenizer_problem_; }  // of TokenizerUse::kIfPossible
-  int64_t weight_bytes() const;                                                // of the packed weights
-  int64_t matrix_bytes_per_token() const;                                      // what one decode step reads
+  int64_t weight_bytes() const;            // of the packed weights, adapter included
+  int64_t matrix_bytes_per_token() const;  // what one decode step reads
   int64_t parameters() const { return list_.parameters; }
 
   // Runs the rows through the model: their keys and values are appended to their sequences in `cache` (rows of one
@@ -102,6 +109,7 @@ class Model {
   explicit Model(ModelConfig config);
   // Throws Error when `weight_bytes` and the rotary table do not fit, then makes the table.
   void Prepare(int64_t weight_bytes, const std::string& what);
+  void LoadLora(Context& context, const ModelFiles& files, const LoadOptions& options);
   // Checks the rows, makes room in the cache, and lists who sees what.
   void BindRows(std::span<const BatchRow> rows, KvCache& cache, Workspace::State& state) const;
   // Runs the rows through the decoder; `wanted` more rows of hidden_size are free at `gathered`. All of it stays until
@@ -118,9 +126,10 @@ class Model {
 
   ModelConfig config_;
   ParameterList list_;
-  Program program_, vision_;                 // the decoder; towers and projector
-  std::vector<PackedMatrix> matrices_;       // by parameter; empty for vectors
-  std::vector<std::vector<float>> vectors_;  // by parameter; the position table too
+  Program program_, vision_;                   // the decoder; towers and projector
+  std::vector<PackedMatrix> matrices_;         // by parameter; empty for vectors
+  std::vector<std::vector<LowRank>> adapter_;  // by parameter; empty without an adapter
+  std::vector<std::vector<float>> vectors_;    // by parameter; the position table too
   RopeTable rope_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string tokenizer_problem_;

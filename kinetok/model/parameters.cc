@@ -129,19 +129,7 @@ void InitializeParameter(const ParameterList& list, int parameter, uint64_t seed
     for (float& v : out) v = p.init == Init::kOne ? 1.0f : 0.0f;
     return;
   }
-  // Box-Muller, one pair of normals per counter: element e belongs to pair e / 2.
-  constexpr double kTwoPi = 6.283185307179586476925286766559;
-  for (size_t i = 0; i < out.size();) {
-    const int64_t element = first + static_cast<int64_t>(i);
-    const Philox4 bits = RandomBits(seed, RandomStream::kInit, static_cast<uint32_t>(parameter), element / 2);
-    const double radius = std::sqrt(-2 * Log(1 - UniformDouble(bits[0], bits[1])));
-    const double angle = kTwoPi * UniformDouble(bits[2], bits[3]);
-    if (element % 2 == 0) {
-      out[i++] = static_cast<float>(p.std * radius * Cos(angle));
-      if (i == out.size()) break;
-    }
-    out[i++] = static_cast<float>(p.std * radius * Sin(angle));
-  }
+  FillNormal(seed, RandomStream::kInit, static_cast<uint32_t>(parameter), first, p.std, out);
 }
 
 void InitializeParameters(const ParameterList& list, uint64_t seed, std::span<float> flat) {

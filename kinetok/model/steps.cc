@@ -173,7 +173,9 @@ void ForwardStep(Context& context, const StepContext& c, const Step& s) {
     case Op::kLinear: {
       const ParameterView& w = c.parameters[s.weight];
       if (w.packed != nullptr) {
-        return MatMul(context, c.buffers[s.in], *w.packed, OptionalVector(c, s.bias), c.buffers[s.out]);
+        MatMul(context, c.buffers[s.in], *w.packed, OptionalVector(c, s.bias), c.buffers[s.out]);
+        if (w.low_rank != nullptr) AddLowRank(context, c.buffers[s.in], *w.low_rank, c.buffers[s.out]);
+        return;
       }
       return LinearForward(context, c.buffers[s.in], w.plain, OptionalVector(c, s.bias), c.buffers[s.out]);
     }

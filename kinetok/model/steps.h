@@ -7,6 +7,7 @@
 #include "kinetok/kernels/attention.h"
 #include "kinetok/kernels/matmul.h"
 #include "kinetok/kernels/rope.h"
+#include "kinetok/model/lora.h"
 #include "kinetok/model/program.h"
 
 namespace kinetok {
@@ -14,7 +15,8 @@ namespace kinetok {
 // A parameter as the steps read it: packed (inference) or plain (training); vectors and the position table are plain.
 struct ParameterView {
   const PackedMatrix* packed = nullptr;
-  Rows<const float> plain;  // a matrix; a vector is one row
+  const std::vector<LowRank>* low_rank = nullptr;  // an adapter's parts beside `packed`; null without any
+  Rows<const float> plain;                         // a matrix; a vector is one row
   Span<const float> vector() const { return {plain.data, static_cast<size_t>(plain.width)}; }
 };
 

@@ -129,7 +129,7 @@ void TrainingPass::State::Bind(std::span<const float> weights, const TrainingBat
   if (arena.bytes() == 0) arena = Buffer(plan.arena.total_floats() * 4);
   rows = static_cast<int64_t>(batch.tokens.size());
   parameter_views.clear();
-  for (const Parameter& p : list.all) parameter_views.push_back({nullptr, ParameterRows(p, weights)});
+  for (const Parameter& p : list.all) parameter_views.push_back({.plain = ParameterRows(p, weights)});
 
   positions.clear();
   keys.clear();

@@ -19,6 +19,9 @@ Optimizer::Optimizer(const ParameterList& list, const OptimizerOptions& options)
   }
 }
 
+Optimizer::Optimizer(int64_t elements, const OptimizerOptions& options)
+    : options_(options), ranges_{{0, elements, true}}, m_(elements * 4), v_(elements * 4) {}
+
 double Optimizer::GradientNorm(Context& context, std::span<const float> gradients) {
   return std::sqrt(SumOfSquares(context, gradients));
 }

@@ -20,6 +20,8 @@ struct OptimizerOptions {
 class Optimizer {
  public:
   Optimizer(const ParameterList& list, const OptimizerOptions& options);
+  // Of an array of nothing but matrices: a LoRA adapter.
+  Optimizer(int64_t elements, const OptimizerOptions& options);
 
   // sqrt(sum of squares) of all gradients, in double and in a fixed order. Not finite when a gradient is not.
   static double GradientNorm(Context& context, std::span<const float> gradients);

@@ -108,6 +108,13 @@ void SetToZero(Context& context, std::span<float> x) {
               [x](int64_t first, int64_t last, int) { std::fill(x.begin() + first, x.begin() + last, 0.0f); });
 }
 
+// Checks first that the run's arrays fit into memory.
+Optimizer MakeOptimizer(const ParameterList& list, const std::optional<LoraList>& lora,
+                        const OptimizerOptions& options) {
+  RequireMemory(lora ? list.elements * 12 + lora->elements * 16 : list.elements * 16, "this training run");
+  return lora ? Optimizer(lora->elements, options) : Optimizer(list, options);
+}
+
 bool IsDue(int64_t step, int64_t every) {
   return every > 0 && step % every == 0;
 }
@@ -120,13 +127,19 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
       job_((CheckJob(job), std::move(job))),
       data_(job_.data),
       list_(job_.model),
-      optimizer_((RequireMemory(list_.elements * 16, "this training run"), list_), job_.train.optimizer),
+      lora_(job_.lora ? std::make_optional<LoraList>(job_.model, list_, *job_.lora) : std::nullopt),
+      optimizer_(MakeOptimizer(list_, lora_, job_.train.optimizer)),
       weights_(list_.elements * 4),
       gradients_(list_.elements * 4) {
   config_ = TrainConfigToJson(job_.train);
   config_["model-config"] = ModelConfigToJson(job_.model, "float32");
   config_["train-data"] = data_.Describe();
   config_["validation-data"] = data_.DescribeHeldOut();
+  if (lora_) {
+    const LoraOptions& o = lora_->options;
+    config_["lora"] = {{"rank", o.rank}, {"alpha", o.alpha}, {"targets", o.targets}};
+    if (job_.base.empty()) Fail("an adapter needs a model that it is for; expected the one to fine-tune");
+  }
   std::vector<std::string> free_fields(FreeTrainFields().begin(), FreeTrainFields().end());
   free_fields.emplace_back("validation-data");  // evaluated, never learned from
   for (const auto& [key, value] : job_.notes.items()) {
@@ -159,29 +172,56 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
     plan_.activation_bytes += evaluation_->activation_bytes();
   }
   plan_.parameters = list_.parameters;
+  plan_.trained = list_.parameters;
   plan_.weight_bytes = plan_.gradient_bytes = list_.elements * 4;
   plan_.optimizer_bytes = list_.elements * 8;
+  if (lora_) {
+    plan_.trained = lora_->elements;
+    plan_.weight_bytes += list_.elements * 4 + lora_->elements * 4;
+    plan_.gradient_bytes += lora_->elements * 4;
+    plan_.optimizer_bytes = lora_->elements * 8;
+  }
   plan_.examples_per_step = train.SequencesPerStep();
   plan_.tokens_per_step = step_rows;
   plan_.max_steps = train.max_steps;
   RequireMemory(plan_.total_bytes(), "this training run");  // before any of it is touched
 
+  if (lora_) {
+    base_ = Buffer(list_.elements * 4);
+    adapter_ = Buffer(lora_->elements * 4);
+    adapter_gradients_ = Buffer(lora_->elements * 4);
+    LoadParameters(job_.base, job_.model, list_, base_.As<float>());
+  }
   saved_step_ = directory_.SavedStep();
   if (saved_step_) {
     TrainerState state = State();
     LoadTrainerState(directory_.path(), state);
     step_ = state.step;
     loss_ = state.loss;
+  } else if (lora_) {
+    InitializeLora(*lora_, train.seed, adapter_.As<float>());
   } else if (job_.base.empty()) {
     InitializeParameters(list_, train.seed, weights_.As<float>());
   } else {
     LoadParameters(job_.base, job_.model, list_, weights_.As<float>());
   }
+  if (lora_) Merge();
   plan_.first_step = step_;
 }
 
+void Trainer::Merge() {
+  std::copy_n(base_.As<float>().data(), list_.elements, weights_.As<float>().data());
+  AddLora(context_, *lora_, adapter_.As<float>(), list_, weights_.As<float>());
+}
+
+std::span<float> Trainer::TrainedGradients() {
+  if (!lora_) return gradients_.As<float>();
+  LoraGradients(context_, *lora_, adapter_.As<float>(), list_, gradients_.As<float>(), adapter_gradients_.As<float>());
+  return adapter_gradients_.As<float>();
+}
+
 TrainerState Trainer::State() {
-  return {step_, loss_, weights_.As<float>(), optimizer_.m(), optimizer_.v()};
+  return {step_, loss_, trained(), optimizer_.m(), optimizer_.v()};
 }
 
 Trainer::StepResult Trainer::TrainStep(double learning_rate) {
@@ -214,9 +254,11 @@ Trainer::StepResult Trainer::TrainStep(double learning_rate) {
   pass_->Finish(context_, gradients_.As<float>());
   loss /= static_cast<double>(labelled);
   if (!std::isfinite(loss)) FailNotFinite("loss", loss);
-  const double norm = Optimizer::GradientNorm(context_, gradients_.As<float>());
+  const std::span<float> gradients = TrainedGradients();
+  const double norm = Optimizer::GradientNorm(context_, gradients);
   if (!std::isfinite(norm)) FailNotFinite("gradient norm", norm);
-  optimizer_.Step(context_, step_ + 1, learning_rate, norm, gradients_.As<float>(), weights_.As<float>());
+  optimizer_.Step(context_, step_ + 1, learning_rate, norm, gradients, trained());
+  if (lora_) Merge();
   return {loss, norm, tokens};
 }
 
@@ -273,11 +315,12 @@ void Trainer::EvaluateAndLog(RunLog& log, TrainingObserver& observer) {
 }
 
 void Trainer::Publish() const {
+  if (lora_) return SaveAdapter(directory_.path(), *lora_, adapter_.As<float>(), job_.base.string());
   SaveCheckpoint(directory_.path(), job_.model, weights_.As<float>(), job_.tokenizer.get(), DType::kF32);
 }
 
 void Trainer::Save(RunLog& log, TrainingObserver& observer) {
-  const double sum = SumOfSquares(context_, weights_.As<float>());
+  const double sum = SumOfSquares(context_, trained());
   if (!std::isfinite(sum)) FailNotFinite("sum of the squared weights", sum);
   log.Sync();  // the state must never be ahead of the log
   SaveTrainerState(directory_.path(), State());

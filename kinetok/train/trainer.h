@@ -20,6 +20,7 @@
 
 #include "kinetok/kernels/context.h"
 #include "kinetok/model/config.h"
+#include "kinetok/model/lora.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/training_pass.h"
 #include "kinetok/tensor/buffer.h"
@@ -38,6 +39,7 @@ struct TrainingJob {
   std::vector<DataShare> data;  // one or more; when none holds anything out, nothing is evaluated
   std::shared_ptr<const Tokenizer> tokenizer = nullptr;  // saved with the model; may be null
   std::filesystem::path base = {};  // the model of the same configuration that the run begins with; empty: random
+  std::optional<LoraOptions> lora = std::nullopt;  // trained instead of the weights; the run's folder is an adapter
   std::optional<ActionTokenizer> actions = std::nullopt;  // of a policy: its evaluations look at the action tokens
   std::map<std::string, std::string> files = {};          // more that belongs to the model: name and content
   OrderedJson notes = OrderedJson::object();  // saved in train_config.json beside the rest; a resumed run may differ
@@ -45,7 +47,7 @@ struct TrainingJob {
 
 // What a run needs and will do, known before its first step. Sizes in bytes.
 struct RunPlan {
-  int64_t parameters = 0;
+  int64_t parameters = 0, trained = 0;  // all, and those that change
   int64_t weight_bytes = 0, gradient_bytes = 0, optimizer_bytes = 0, activation_bytes = 0;
   int64_t total_bytes() const { return weight_bytes + gradient_bytes + optimizer_bytes + activation_bytes; }
   int64_t examples_per_step = 0;
@@ -98,7 +100,7 @@ class Trainer {
   Trainer(Context& context, RunDirectory& directory, TrainingJob job);
 
   const RunPlan& plan() const { return plan_; }
-  std::span<const float> weights() const { return weights_.As<float>(); }
+  std::span<const float> weights() const { return weights_.As<float>(); }  // an adapter's effect included
 
   // Trains up to max_steps. When `stop` becomes true, saves after the step at hand and returns. Throws Error when the
   // loss, the gradient or a weight stops being finite (what was saved last is kept), and when a file cannot be written.
@@ -119,6 +121,9 @@ class Trainer {
   void Publish() const;
   [[noreturn]] void FailNotFinite(std::string_view what, double value) const;
   TrainerState State();
+  std::span<float> trained() { return lora_ ? adapter_.As<float>() : weights_.As<float>(); }
+  std::span<float> TrainedGradients();  // from those of all weights
+  void Merge();                         // the adapter into the weights
 
   Context& context_;
   RunDirectory& directory_;
@@ -126,8 +131,10 @@ class Trainer {
   Mixture data_;
   OrderedJson config_;  // train_config.json
   ParameterList list_;
+  std::optional<LoraList> lora_;
   Optimizer optimizer_;
   Buffer weights_, gradients_;
+  Buffer base_, adapter_, adapter_gradients_;  // with LoRA: the weights as they were, and what is learned
   std::unique_ptr<TrainingPass> pass_, evaluation_;
   RunPlan plan_;
   int64_t step_ = 0;                           // finished

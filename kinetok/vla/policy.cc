@@ -56,12 +56,17 @@ void Describe(Span<const float> logits, const ActionTokenizer& actions, int32_t 
   out->alternatives.push_back(std::move(all));
 }
 
+// An adapter brings the statistics of what it was trained on.
+std::filesystem::path StatisticsFolder(const std::filesystem::path& dir, const std::filesystem::path& adapter) {
+  return !adapter.empty() && std::filesystem::exists(adapter / "dataset_statistics.json") ? adapter : dir;
+}
+
 }  // namespace
 
 Policy::Policy(const std::filesystem::path& dir, ContextOptions context, LoadOptions load)
     : context_(context),
       model_(Model::Load(context_, dir, load)),
-      config_(model_->config(), dir),
+      config_(model_->config(), StatisticsFolder(dir, load.adapter)),
       eyes_(context_, model_, dir),
       engine_(context_, model_, {.prefill_rows = model_->config().max_position_embeddings}) {
   if (model_->tokenizer() == nullptr) Fail("{}: has no tokenizer, without which it reads no instruction", dir.string());
