@@ -33,6 +33,8 @@ Rgb Pale(Color color) {
 
 // Time constants, contacts, the light and the camera. The camera stands far off and sees a narrow angle, so that a
 // centimetre has nearly the same size everywhere; the lamp hangs straight above, so that shadows fall where things are.
+// The table is a plane, which no renderer draws, below paint: MuJoCo rests a cylinder on a plane, and rocks it on a
+// box.
 constexpr std::string_view kWorld = R"(
 <mujoco model="table">
  <compiler angle="radian"/>
@@ -56,7 +58,8 @@ constexpr std::string_view kWorld = R"(
  <worldbody>
   <light directional="true" pos="0 0 1.2" dir="0 0 -1" diffuse="0.30 0.30 0.30" specular="0 0 0"/>
   <camera name="front" pos="0 {camera_y} {camera_z}" xyaxes="1 0 0 0 {sin} {cos}" fovy="{fovy}"/>
-  <geom name="table" type="box" pos="0 0 -0.02" size="0.6 0.8 0.02" rgba="0.93 0.92 0.89 1"/>
+  <geom name="table" type="plane" size="0.6 0.8 0.1" group="3"/>
+  <geom class="paint" type="box" pos="0 0 -0.02" size="0.6 0.8 0.02" rgba="0.93 0.92 0.89 1"/>
   <body name="gripper">
    <joint name="x" type="slide" axis="1 0 0" damping="110"/>
    <joint name="y" type="slide" axis="0 1 0" damping="110"/>
