@@ -180,9 +180,12 @@ void Simulator::CheckPhysics() const {
 void Simulator::Derive() {
   const mjModel* m = model_.get();
   mjData* d = data_.get();
-  // Positions, contacts and velocities, but not the contact forces: solving for them would change the state.
+  // Positions, contacts and velocities, but not the contact forces: solving for them would change the state. MuJoCo
+  // also normalises the quaternions whenever it uses them, which may change a last bit each time: they are put back.
+  const std::vector<double> positions(d->qpos, d->qpos + m->nq);
   mj_fwdPosition(m, d);
   mj_fwdVelocity(m, d);
+  std::copy(positions.begin(), positions.end(), d->qpos);
   state_.gripper = {d->qpos[0], d->qpos[1], d->qpos[2], d->qpos[5], d->qpos[4], d->qpos[3]};
   state_.opening = d->qpos[kLeft] + d->qpos[kRight];
   state_.objects.assign(body_.size(), {});

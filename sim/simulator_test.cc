@@ -83,17 +83,19 @@ TEST(Simulator, SameActionsGiveTheSameBits) {
 }
 
 TEST(Simulator, GoesOnFromASavedStateWithTheSameBits) {
-  const Situation situation = DrawSituation(4, 4);
-  Simulator first(situation.scene);
-  for (int i = 0; i < 9; ++i) first.Step(ExpertAction(situation.scene, situation.task, first.state()));
-  Simulator second(situation.scene);
-  second.Load(first.Save());
-  for (int i = 0; i < 9; ++i) {
-    const ActionVector action = ExpertAction(situation.scene, situation.task, first.state());
-    EXPECT_EQ(action, ExpertAction(situation.scene, situation.task, second.state()));
-    first.Step(action);
-    second.Step(action);
-    ASSERT_EQ(first.Save(), second.Save()) << "after step " << i;
+  for (uint64_t episode = 0; episode < 20; ++episode) {
+    const Situation situation = DrawSituation(4, episode);
+    const auto act = [&](const Simulator& s) { return ExpertAction(situation.scene, situation.task, s.state()); };
+    Simulator first(situation.scene), second(situation.scene);
+    for (int i = 0; i < 9; ++i) first.Step(act(first));
+    second.Load(first.Save());
+    ASSERT_EQ(first.Save(), second.Save()) << "episode " << episode;
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_EQ(act(first), act(second)) << "episode " << episode;
+      first.Step(act(first));
+      second.Step(act(second));
+      ASSERT_EQ(first.Save(), second.Save()) << "episode " << episode << ", step " << i;
+    }
   }
 }
 
