@@ -70,7 +70,7 @@ class Take {
       if (policy_drives_) policy_action_ = options_.policy(image, instruction, state);
       return ExpertAction(situation_.scene, situation_.task, state);
     };
-    const EpisodeResult result = RunEpisode(simulator_, situation_.task, situation_.instruction, controller, episode);
+    EpisodeResult result = RunEpisode(simulator_, situation_.task, situation_.instruction, controller, episode);
     demonstration_.attributes = {
         {"episode", {{"index", index_}, {"task", Name(situation_.task.kind)}, {"success", result.success}}}};
     return result;
