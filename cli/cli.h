@@ -84,6 +84,7 @@ void AddInit(CLI::App& app, Common& common);
 void AddInspect(CLI::App& app, Common& common);
 void AddLogits(CLI::App& app, Common& common);
 void AddPerplexity(CLI::App& app, Common& common);
+void AddSim(CLI::App& app, Common& common);  // the group of `sim record`, `sim run` ...
 void AddTokenize(CLI::App& app, Common& common);
 void AddTokenizer(CLI::App& app, Common& common);  // the group of `tokenizer train`
 void AddTrain(CLI::App& app, Common& common);

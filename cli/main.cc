@@ -82,6 +82,7 @@ int Main(int argc, char** argv) {
   AddPerplexity(app, common);
   AddEval(app, common);
   AddExplain(app, common);
+  AddSim(app, common);
   AddBench(app, common);
   try {
     app.parse(argc, argv);

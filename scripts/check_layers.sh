@@ -38,7 +38,7 @@ done < <(grep -rnoE '^ *# *include +"[^"]+"' examples --include='*.cc' --include
 
 while read -r lines file; do
   ((lines <= 500)) || complain "$file has $lines lines; 500 are the limit"
-done < <(find kinetok cli examples fuzz tests bench tools scripts -type f \
+done < <(find kinetok cli sim examples fuzz tests bench tools scripts -type f \
   \( -name '*.h' -o -name '*.cc' -o -name '*.py' -o -name '*.sh' \) -exec wc -l {} + | grep -v ' total$')
 
 ((failures == 0)) || { echo "layers: $failures failures"; exit 1; }

@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 mode=(-i)
 [[ ${1:-} == --check ]] && mode=(--dry-run -Werror)
-find kinetok cli examples fuzz tests bench -name '*.h' -o -name '*.cc' | sort | xargs -r -P "$(nproc)" -n 8 clang-format "${mode[@]}"
+find kinetok cli sim examples fuzz tests bench -name '*.h' -o -name '*.cc' | sort | xargs -r -P "$(nproc)" -n 8 clang-format "${mode[@]}"

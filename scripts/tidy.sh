@@ -18,7 +18,7 @@ else
       *.cc) files+=("$PWD/$changed") ;;
       *.h) files+=("$({ printf '%s\0' "${known[@]}" | xargs -0 grep -lF "\"$changed\"" || true; } | head -1)") ;;
     esac
-  done < <(git diff --name-only --diff-filter=d "${1:-HEAD~1}" -- kinetok cli examples fuzz tests bench)
+  done < <(git diff --name-only --diff-filter=d "${1:-HEAD~1}" -- kinetok cli sim examples fuzz tests bench)
 fi
 # Only what this preset compiles, each once.
 mapfile -t files < <(comm -12 <(printf '%s\n' "${files[@]}" | sort -u) <(printf '%s\n' "${known[@]}"))

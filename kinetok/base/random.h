@@ -34,7 +34,9 @@ enum class RandomStream : uint32_t {
   kShots = 6,
   kShuffle = 7,
   kAugment = 8,
-  kLora = 9
+  kLora = 9,
+  kNoise = 10,
+  kScene = 11
 };
 
 // 128 bits for (stream, a, b): e.g. (kSample, sequence, position) or (kData, 0, global sample index).

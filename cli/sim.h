@@ -1,0 +1,63 @@
+// What the commands of `kinetok sim` share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "cli/cli.h"
+
+#ifdef KINETOK_WITH_SIM
+#include "cli/progress.h"
+#include "cli/sampling_flags.h"
+#include "kinetok/vla/policy.h"
+#include "sim/evaluation.h"
+#include "sim/interval.h"
+#endif
+
+namespace kinetok::cli {
+
+// Each in the file of its name.
+void AddSimAsk(CLI::App& group, Common& common);
+void AddSimRecord(CLI::App& group, Common& common);
+void AddSimRun(CLI::App& group, Common& common);
+void AddSimView(CLI::App& group, Common& common);
+
+#ifdef KINETOK_WITH_SIM
+
+// --seed, --tasks, --combinations, --image-size: which scenes, and how large their pictures are.
+struct SceneFlags {
+  uint64_t seed = 0;
+  std::string tasks = "reach,push,pick,pick_bar,place", combinations = "seen";
+  int64_t image_size = 128;
+
+  void Add(CLI::App* command);
+  sim::LayoutOptions Layout() const;  // UsageError naming the flag
+};
+
+// --model, --unnorm-key and how its tokens are drawn.
+struct DriverFlags {
+  std::string model;
+  ActOptions options;
+  DrawingFlags drawing;
+
+  void Add(CLI::App* command);
+  void Check();  // UsageError naming the flag
+};
+
+// A policy as the simulator's controller; tokens are drawn anew in each step. `policy` must outlive it.
+sim::Controller PolicyController(Policy& policy, const ActOptions& options, int64_t episode);
+
+// A progress line for so many episodes on stderr.
+std::unique_ptr<ProgressBar> EpisodeBar(const std::string& label, int64_t episodes, const std::string& unit,
+                                        double units_per_step = 1);
+
+// {low, high}, and "71.5% (64.9 to 77.3)".
+OrderedJson IntervalJson(int64_t successes, int64_t trials);
+std::string ShareText(int64_t successes, int64_t trials);
+double Share(int64_t successes, int64_t trials);  // 0 of no trials
+
+#endif
+
+}  // namespace kinetok::cli

@@ -1,0 +1,85 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "cli/sim.h"
+#include "kinetok/base/random.h"
+
+namespace kinetok::cli {
+
+void SceneFlags::Add(CLI::App* command) {
+  AddSeed(command, seed, "Which scenes: scene i is a function of the seed and i");
+  command->add_option("--tasks", tasks, "Which tasks, in turn")->capture_default_str();
+  command
+      ->add_option("--combinations", combinations,
+                   "Colours and shapes of the objects that are asked for: seen, unseen (held out of training) or all")
+      ->capture_default_str();
+  command->add_option("--image-size", image_size, "Pixels of a picture's side")->capture_default_str();
+}
+
+sim::LayoutOptions SceneFlags::Layout() const {
+  sim::LayoutOptions layout;
+  CheckFlags([&] { layout.tasks = sim::ParseTasks(tasks); });
+  CheckFlags([&] { layout.combinations = sim::ParseCombinations(combinations); });
+  return layout;
+}
+
+void DriverFlags::Add(CLI::App* command) {
+  options.sampler.greedy = false;  // until no other way of drawing is asked for
+  command->add_option("--model", model, "A policy's directory, in OpenVLA's layout");
+  command->add_option("--unnorm-key", options.unnorm_key,
+                      "The data set whose statistics turn tokens into motion; needed when the model has several");
+  drawing.Add(command, options.sampler);
+}
+
+void DriverFlags::Check() {
+  CheckFlags([&] { drawing.Read(options.sampler); });
+  options.sampler.greedy = options.sampler.greedy || !drawing.given();
+  CheckFlags([&] { options.sampler.Check(); });
+}
+
+sim::Controller PolicyController(Policy& policy, const ActOptions& options, int64_t episode) {
+  return [&policy, options, episode, step = uint64_t{0}](const Image& image, std::string_view instruction,
+                                                         const sim::WorldState&) mutable {
+    ActOptions act = options;
+    const Philox4 bits = RandomBits(options.sampler.seed, RandomStream::kNoise, static_cast<uint32_t>(episode), step++);
+    act.sampler.seed = (uint64_t{bits[0]} << 32) | bits[1];
+    const Action action = policy.Act(image.view(), instruction, act);
+    sim::ActionVector values{};
+    if (action.values.size() != values.size()) {
+      Fail("the model's actions have {} numbers; the simulator takes {}", action.values.size(), values.size());
+    }
+    std::copy(action.values.begin(), action.values.end(), values.begin());
+    return values;
+  };
+}
+
+std::unique_ptr<ProgressBar> EpisodeBar(const std::string& label, int64_t episodes, const std::string& unit,
+                                        double units_per_step) {
+  return std::make_unique<ProgressBar>(std::cerr, ProgressBar::Options{.label = label,
+                                                                       .total = episodes,
+                                                                       .unit = unit,
+                                                                       .units_per_step = units_per_step,
+                                                                       .interactive = IsTerminal(STDERR_FILENO),
+                                                                       .plain_seconds = 30,
+                                                                       .columns = TerminalColumns(STDERR_FILENO)});
+}
+
+OrderedJson IntervalJson(int64_t successes, int64_t trials) {
+  const sim::Interval interval = sim::WilsonInterval(successes, trials);
+  return {interval.low, interval.high};
+}
+
+double Share(int64_t successes, int64_t trials) {
+  return trials > 0 ? static_cast<double>(successes) / static_cast<double>(trials) : 0;
+}
+
+std::string ShareText(int64_t successes, int64_t trials) {
+  const sim::Interval interval = sim::WilsonInterval(successes, trials);
+  return fmt::format("{:.1f}% ({:.1f} to {:.1f})", 100 * Share(successes, trials), 100 * interval.low,
+                     100 * interval.high);
+}
+
+}  // namespace kinetok::cli

@@ -1,0 +1,95 @@
+// Many episodes, or many questions, and what came of them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/episode.h"
+#include "sim/layout.h"
+#include "sim/questions.h"
+
+namespace kinetok::sim {
+
+// A controller for one episode, which may know the scene (the expert does) or its number (to draw random numbers).
+using ControllerFactory = std::function<Controller(const Situation& situation, int64_t episode)>;
+
+struct EvaluatedEpisode {
+  int64_t index = 0;
+  Situation situation{};
+  std::string instruction{};  // what the controller was told
+  EpisodeResult result{};
+  std::vector<Image> frames{};  // before each action, and after the last; empty unless asked for
+};
+
+struct EvaluationOptions {
+  int64_t episodes = 100;  // scenes 0 .. episodes-1 of the seed
+  uint64_t seed = 0;
+  LayoutOptions layout{};
+  int64_t max_steps = kMaxSteps;
+  int64_t image_size = 128;
+  bool images = true;                 // rendered for the controller; an expert needs none
+  bool frames = false;                // kept for on_episode
+  bool blank_image = false;           // the controller sees grey: what does the instruction alone give?
+  bool shuffle_instructions = false;  // the controller is told what another episode is about
+  std::function<bool()> cancelled{};
+  std::function<void(const EvaluatedEpisode&)> on_episode{};
+
+  // Throws Error that starts with the field's name.
+  void Check() const;
+};
+
+struct TaskScore {
+  TaskKind kind{};
+  int64_t episodes = 0, successes = 0, steps = 0;
+};
+
+struct Evaluation {
+  int64_t episodes = 0, successes = 0, steps = 0;
+  std::vector<TaskScore> by_task{};   // in the order of the options
+  std::vector<double> seconds{};      // that each action took, sorted
+  std::string actions_fingerprint{};  // SHA-256 over all actions as they were given, seven float64 each
+  bool cancelled = false;
+};
+
+// One episode of an evaluation, as Evaluate runs it.
+EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& controllers, const EvaluationOptions& options,
+                                 Renderer* renderer);
+Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOptions& options);
+
+// The value below which a share of the sorted numbers lies (nearest rank); 0 without numbers.
+double Percentile(std::span<const double> sorted, double share);
+
+struct AskOptions {
+  int64_t episodes = 100;  // scenes; the expert moves in each for a while first
+  uint64_t seed = 0;
+  LayoutOptions layout{};
+  int64_t questions_per_episode = 4;  // at most, for there may be less to ask without doubt
+  int64_t image_size = 128;
+  bool blank_image = false;
+  std::function<bool()> cancelled{};
+  std::function<void(int64_t episodes)> on_episode{};
+
+  void Check() const;  // throws Error that starts with the field's name
+};
+
+struct KindScore {
+  QuestionKind kind{};
+  int64_t questions = 0, right = 0;
+  double chance = 0;  // what the best constant answer scores
+};
+
+struct AskReport {
+  int64_t questions = 0, right = 0;
+  double chance = 0;
+  std::vector<KindScore> by_kind{};  // those that were asked
+  bool cancelled = false;
+};
+
+// The text that follows QuestionPrompt.
+using Answerer = std::function<std::string(const Image& image, const Question& question)>;
+AskReport Ask(const Answerer& answer, const AskOptions& options);
+
+}  // namespace kinetok::sim

@@ -1,0 +1,16 @@
+// What somebody who sees everything does next. A pure function of the present state and the task: it has no memory, so
+// it also says what should have been done in a state that another policy led to, and a learner that sees one picture
+// has all it needs to do the same.
+#pragma once
+
+#include "sim/scene.h"
+#include "sim/simulator.h"
+#include "sim/tasks.h"
+
+namespace kinetok::sim {
+
+// Fast when far and slow when near: most of the distance, at most kMaxMove and kMaxTurn. It lowers the gripper only as
+// far as it is aligned, so that whatever was knocked, dropped or missed is approached from above again.
+ActionVector ExpertAction(const Scene& scene, const Task& task, const WorldState& state);
+
+}  // namespace kinetok::sim

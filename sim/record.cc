@@ -1,0 +1,187 @@
+#include "sim/record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "kinetok/base/error.h"
+#include "kinetok/base/file.h"
+#include "kinetok/io/demonstrations.h"
+#include "sim/draws.h"
+#include "sim/expert.h"
+#include "sim/noise.h"
+#include "sim/questions.h"
+
+namespace kinetok::sim {
+namespace {
+
+OrderedJson FileAttributes(const RecordOptions& o) {
+  OrderedJson tasks = OrderedJson::array();
+  for (const TaskKind kind : o.layout.tasks) tasks.push_back(Name(kind));
+  const OrderedJson thresholds = {
+      {"reach_m", kReachRadius},      {"push_m", kPushDistance}, {"push_sideways_m", kPushSideways},
+      {"zone_margin_m", kZoneMargin}, {"pick_m", kPickHeight},   {"place_m", kPlaceRadius}};
+  return {{"image_rotation", 0},
+          {"env_args",
+           {{"env_name", "kinetok_table"},
+            {"seed", o.seed},
+            {"tasks", tasks},
+            {"combinations", Name(o.layout.combinations)},
+            {"control_hz", 1 / kControlPeriod},
+            {"max_steps", o.max_steps},
+            {"noise", o.noise},
+            {"policy_share", o.policy ? o.policy_share : 0},
+            {"thresholds", thresholds}}}};
+}
+
+// The demonstrations' file as the questions' file names it: relative to its own folder.
+std::filesystem::path FileFromQuestions(const RecordOptions& options) {
+  const auto folder = std::filesystem::absolute(options.questions).lexically_normal().parent_path();
+  return std::filesystem::absolute(options.out).lexically_normal().lexically_relative(folder);
+}
+
+// One episode as it happens.
+class Take {
+ public:
+  Take(const RecordOptions& options, int64_t index, Renderer& renderer)
+      : options_(options),
+        index_(static_cast<uint64_t>(index)),
+        renderer_(renderer),
+        situation_(DrawSituation(options.seed, index_, options.layout)),
+        simulator_(situation_.scene),
+        choices_(options.seed, RandomStream::kNoise, (uint64_t{1} << 63) | index_) {
+    demonstration_.instruction = situation_.instruction;
+  }
+
+  EpisodeResult Run() {
+    ChooseFrames();
+    EpisodeOptions episode{.max_steps = options_.max_steps, .renderer = &renderer_};
+    episode.cancelled = options_.cancelled;
+    episode.on_step = [this](const EpisodeStep& step) { Keep(step); };
+    episode.disturb = [this](const ActionVector& action, int64_t step) {
+      return policy_action_ ? *policy_action_ : Disturb(action, options_.noise, options_.seed, index_, step);
+    };
+    const auto controller = [this](const Image& image, std::string_view instruction, const WorldState& state) {
+      if (options_.policy && count_ % kPolicyStretch == 0) policy_drives_ = choices_.Chance(options_.policy_share);
+      ++count_;
+      policy_action_.reset();
+      if (policy_drives_) policy_action_ = options_.policy(image, instruction, state);
+      return ExpertAction(situation_.scene, situation_.task, state);
+    };
+    EpisodeResult result = RunEpisode(simulator_, situation_.task, situation_.instruction, controller, episode);
+    demonstration_.attributes = {
+        {"episode", {{"index", index_}, {"task", Name(situation_.task.kind)}, {"success", result.success}}}};
+    return result;
+  }
+
+  const Situation& situation() const { return situation_; }
+  const Demonstration& demonstration() const { return demonstration_; }
+
+  // As lines, when the episode became `demo_<number>`.
+  std::string QuestionLines(int64_t number, int64_t& count) const {
+    std::string lines;
+    for (const auto& [step, question] : questions_) {
+      const OrderedJson line = {
+          {"image", fmt::format("{}:demo_{}:{}", FileFromQuestions(options_).string(), number, step)},
+          {"prompt", QuestionPrompt(question)},
+          {"completion", " " + question.answer}};
+      lines += line.dump() + "\n";
+      ++count;
+    }
+    return lines;
+  }
+
+ private:
+  // How often the pictures are asked about is drawn as they come, since nobody knows how many there will be: each
+  // question is due in a step among the first so many.
+  void ChooseFrames() {
+    if (options_.questions.empty()) return;
+    constexpr size_t kFirst = 20;
+    for (int64_t i = 0; i < options_.questions_per_episode; ++i) {
+      due_.push_back(static_cast<int64_t>(choices_.Below(kFirst)));
+    }
+  }
+
+  void Keep(const EpisodeStep& step) {
+    demonstration_.images.push_back(step.image);
+    // LIBERO's gripper is -1 open, 1 closed.
+    for (size_t i = 0; i < kActionSize; ++i) {
+      demonstration_.actions.push_back(i == 6 ? 1 - 2 * step.action[i] : step.action[i]);
+    }
+    const std::vector<double> saved = step.simulator.Save();
+    demonstration_.states.insert(demonstration_.states.end(), saved.begin(), saved.end());
+    for (size_t i = 0; i < due_.size(); ++i) {
+      if (due_[i] != step.step) continue;
+      if (auto question = DrawQuestion(step.simulator, options_.layout.combinations, choices_)) {
+        questions_.emplace_back(step.step, std::move(*question));
+      }
+    }
+  }
+
+  const RecordOptions& options_;
+  uint64_t index_;
+  Renderer& renderer_;
+  Situation situation_;
+  Simulator simulator_;
+  Draws choices_;
+  Demonstration demonstration_{};
+  std::vector<int64_t> due_{};
+  std::vector<std::pair<int64_t, Question>> questions_{};
+  int64_t count_ = 0;
+  bool policy_drives_ = false;
+  std::optional<ActionVector> policy_action_{};
+};
+
+}  // namespace
+
+void RecordOptions::Check() const {
+  if (out.empty()) Fail("out is missing; expected a file to write, such as demos.hdf5");
+  if (episodes < 1) Fail("episodes is {}; expected at least 1", episodes);
+  if (image_size < kMinRenderSize || image_size > kMaxRenderSize) {
+    Fail("image_size is {}; expected {} to {}", image_size, kMinRenderSize, kMaxRenderSize);
+  }
+  if (max_steps < 1) Fail("max_steps is {}; expected at least 1", max_steps);
+  if (!(noise >= 0 && noise <= 1)) Fail("noise is {}; expected 0 to 1", noise);
+  if (questions_per_episode < 0) Fail("questions_per_episode is {}; expected at least 0", questions_per_episode);
+  if (!(policy_share >= 0 && policy_share <= 1)) Fail("policy_share is {}; expected 0 to 1", policy_share);
+}
+
+RecordSummary Record(const RecordOptions& options) {
+  options.Check();
+  Renderer renderer(options.image_size);
+  DemonstrationWriter writer(options.out, FileAttributes(options));
+  RecordSummary summary;
+  for (const TaskKind kind : options.layout.tasks) summary.by_task.push_back({.kind = kind});
+  std::string lines;
+  for (int64_t i = 0; i < options.episodes; ++i) {
+    Take take(options, i, renderer);
+    const EpisodeResult result = take.Run();
+    if (result.cancelled) {
+      summary.cancelled = true;
+      break;
+    }
+    RecordedTask& task = summary.by_task[static_cast<size_t>(i) % summary.by_task.size()];
+    ++task.episodes;
+    ++summary.episodes;
+    task.successes += static_cast<int64_t>(result.success);
+    summary.successes += static_cast<int64_t>(result.success);
+    if (result.success || options.policy) {
+      lines += take.QuestionLines(writer.written(), summary.questions);
+      writer.Add(take.demonstration());
+      ++task.kept;
+      ++summary.kept;
+      task.steps += result.steps;
+      summary.steps += result.steps;
+    }
+    if (options.on_episode) options.on_episode(summary.episodes, summary.steps);
+  }
+  if (summary.kept == 0 && summary.cancelled) return summary;
+  if (summary.kept == 0) Fail("{}: no episode was kept of the {} that were run", options.out, summary.episodes);
+  writer.Finish();
+  if (!options.questions.empty()) WriteFileAtomically(options.questions, lines);
+  return summary;
+}
+
+}  // namespace kinetok::sim

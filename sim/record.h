@@ -1,0 +1,57 @@
+// Demonstrations into a file: what the camera saw, what was asked, and what the expert did or would have done.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sim/episode.h"
+#include "sim/layout.h"
+
+namespace kinetok::sim {
+
+struct RecordOptions {
+  std::filesystem::path out{};  // HDF5, in LIBERO's layout (kinetok/io/demonstrations.h)
+  int64_t episodes = 100;       // attempted: scenes 0 .. episodes-1 of the seed
+  uint64_t seed = 0;
+  LayoutOptions layout{};
+  int64_t image_size = 128;
+  int64_t max_steps = kMaxSteps;
+  // Disturbs what is executed (noise.h), never what is recorded: the label is what the expert wanted.
+  double noise = 0;
+  // Questions about the pictures, one JSON object a line; none when empty.
+  std::filesystem::path questions{};
+  int64_t questions_per_episode = 2;
+  // With a policy (DAgger: Ross, Gordon, Bagnell 2011) it drives this share of the time, in stretches of
+  // kPolicyStretch steps, while the expert says what should have been done; then every episode is kept.
+  Controller policy{};
+  double policy_share = 0;
+
+  std::function<bool()> cancelled{};  // asked before each step: true ends the recording with what there is
+  // After each episode.
+  std::function<void(int64_t episodes, int64_t steps)> on_episode{};
+
+  // Throws Error that starts with the field's name.
+  void Check() const;
+};
+
+inline constexpr int64_t kPolicyStretch = 8;
+
+struct RecordedTask {
+  TaskKind kind{};
+  int64_t episodes = 0, kept = 0, successes = 0, steps = 0;  // steps of the kept ones
+};
+
+struct RecordSummary {
+  int64_t episodes = 0, kept = 0, successes = 0, steps = 0, questions = 0;
+  std::vector<RecordedTask> by_task{};  // in the order of RecordOptions.layout.tasks
+  bool cancelled = false;
+};
+
+// Without a policy only episodes that succeed are kept. Files appear whole, at the end. Throws Error when they cannot
+// be written, or when no episode was kept though nobody cancelled.
+RecordSummary Record(const RecordOptions& options);
+
+}  // namespace kinetok::sim

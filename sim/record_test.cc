@@ -1,0 +1,205 @@
+#include "sim/record.h"
+
+#include <filesystem>
+
+#include "kinetok/base/file.h"
+#include "kinetok/io/demonstrations.h"
+#include "sim/evaluation.h"
+#include "sim/expert.h"
+#include "sim/questions.h"
+#include "sim/sim_test_support.h"
+#include "sim/strip.h"
+
+namespace kinetok::sim {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class RecordTest : public ::testing::Test {
+ protected:
+  RecordTest() { std::filesystem::create_directories(dir_); }
+  ~RecordTest() override { std::filesystem::remove_all(dir_); }
+  std::filesystem::path dir_ =
+      std::filesystem::path(::testing::TempDir()) /
+      ("kinetok_record_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+};
+
+TEST_F(RecordTest, ReadsBackAsItHappened) {
+  const RecordOptions options{
+      .out = dir_ / "demos.hdf5", .episodes = 5, .seed = 2, .image_size = 32, .questions = dir_ / "questions.jsonl"};
+  const RecordSummary summary = Record(options);
+  EXPECT_EQ(summary.episodes, 5);
+  EXPECT_EQ(summary.kept, 5);
+  const DemonstrationFile file(options.out);
+  ASSERT_EQ(file.demonstrations().size(), 5U);
+  EXPECT_EQ(file.image_rotation(), 0);
+  EXPECT_EQ(file.dimensions(), 7);
+  Renderer renderer(32);
+  int64_t steps = 0;
+  for (int64_t demo = 0; demo < 5; ++demo) {
+    const Situation situation = DrawSituation(2, static_cast<uint64_t>(demo));
+    const DemonstrationInfo& info = file.demonstrations()[static_cast<size_t>(demo)];
+    EXPECT_EQ(info.instruction, situation.instruction);
+    const Json episode = file.Attribute(demo, "episode");
+    EXPECT_EQ(episode.at("index"), demo);
+    EXPECT_EQ(episode.at("task"), Name(situation.task.kind));
+    EXPECT_EQ(episode.at("success"), true);
+    steps += info.steps;
+    const std::vector<double> actions = file.Actions(demo);
+    Simulator simulator(situation.scene);
+    for (int64_t step = 0; step < info.steps; ++step) {
+      EXPECT_EQ(file.ReadImage(demo, step).pixels, renderer.Render(simulator).pixels);
+      const ActionVector action = ExpertAction(situation.scene, situation.task, simulator.state());
+      const double* row = &actions[static_cast<size_t>(step) * kActionSize];
+      EXPECT_TRUE(std::equal(row, row + 6, action.begin()));
+      EXPECT_EQ(row[6], action[6] == 1 ? -1 : 1) << "LIBERO's gripper is -1 open, 1 closed";
+      simulator.Step(action);
+    }
+    EXPECT_TRUE(Succeeded(situation.scene, situation.task, simulator.state()));
+  }
+  EXPECT_EQ(summary.steps, steps);
+
+  const std::string lines = ReadFile(options.questions);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), summary.questions);
+  ASSERT_GT(summary.questions, 0);
+  const Json first = ParseJson(lines.substr(0, lines.find('\n')), "questions");
+  EXPECT_THAT(first.at("image").get<std::string>(), ::testing::StartsWith("demos.hdf5:demo_"));
+  EXPECT_THAT(first.at("prompt").get<std::string>(),
+              ::testing::AllOf(::testing::StartsWith("In: "), ::testing::EndsWith("\nOut:")));
+  EXPECT_THAT(first.at("completion").get<std::string>(), ::testing::StartsWith(" "));
+}
+
+TEST_F(RecordTest, LabelsAreTheExpertsWhoeverDrives) {
+  const Controller idle = [](const Image&, std::string_view, const WorldState&) {
+    return ActionVector{0, 0, 0.01, 0, 0, 0, 0};
+  };
+  RecordOptions options{.out = dir_ / "dagger.hdf5", .episodes = 2, .seed = 2, .image_size = 16, .max_steps = 12};
+  options.policy = idle;
+  options.policy_share = 1;
+  const RecordSummary summary = Record(options);
+  EXPECT_EQ(summary.kept, 2) << "failures are kept";
+  EXPECT_EQ(summary.successes, 0);
+  const DemonstrationFile file(options.out);
+  const Situation situation = DrawSituation(2, 0);
+  Simulator simulator(situation.scene);
+  const std::vector<double> actions = file.Actions(0);
+  for (size_t step = 0; step < 12; ++step) {
+    EXPECT_EQ(actions[step * kActionSize], ExpertAction(situation.scene, situation.task, simulator.state())[0]);
+    simulator.Step(idle({}, "", {}));
+  }
+}
+
+TEST_F(RecordTest, TheSameSeedGivesTheSameNumbersAlsoWithNoise) {
+  const auto record = [&](const char* name) {
+    const RecordOptions options{.out = dir_ / name, .episodes = 2, .seed = 9, .image_size = 16, .noise = 0.5};
+    Record(options);
+    const DemonstrationFile file(options.out);
+    std::vector<double> all = file.Actions(0);
+    const std::vector<double> more = file.Actions(1);
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  EXPECT_EQ(record("a.hdf5"), record("b.hdf5"));
+}
+
+TEST_F(RecordTest, OptionsThatAreNoneAreErrors) {
+  const auto error = [&](const std::function<void(RecordOptions&)>& spoil) {
+    RecordOptions options{.out = dir_ / "x.hdf5"};
+    spoil(options);
+    return ErrorOf([&] { Record(options); });
+  };
+  EXPECT_THAT(error([](RecordOptions& o) { o.out.clear(); }), HasSubstr("out is missing"));
+  EXPECT_EQ(error([](RecordOptions& o) { o.episodes = 0; }), "episodes is 0; expected at least 1");
+  EXPECT_EQ(error([](RecordOptions& o) { o.noise = 2; }), "noise is 2; expected 0 to 1");
+  EXPECT_EQ(error([](RecordOptions& o) { o.policy_share = -1; }), "policy_share is -1; expected 0 to 1");
+  EXPECT_EQ(error([](RecordOptions& o) { o.image_size = 4; }), "image_size is 4; expected 16 to 1024");
+  EXPECT_THAT(error([](RecordOptions& o) {
+                o.max_steps = 1;
+                o.episodes = 2;
+                o.layout.tasks = {TaskKind::kPlace};
+              }),
+              HasSubstr("no episode was kept of the 2"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "x.hdf5"));
+}
+
+ControllerFactory Expert() {
+  return [](const Situation& situation, int64_t) { return ExpertController(situation.scene, situation.task); };
+}
+
+TEST(Evaluation, CountsByTaskAndHasAFingerprint) {
+  EvaluationOptions options{.episodes = 5, .seed = 3, .images = false};
+  const Evaluation a = Evaluate(Expert(), options), b = Evaluate(Expert(), options);
+  EXPECT_EQ(a.successes, 5);
+  ASSERT_EQ(a.by_task.size(), kTasks.size());
+  for (const TaskScore& task : a.by_task) EXPECT_EQ(task.episodes, 1);
+  EXPECT_EQ(a.actions_fingerprint, b.actions_fingerprint);
+  EXPECT_EQ(static_cast<int64_t>(a.seconds.size()), a.steps);
+  options.seed = 4;
+  EXPECT_NE(Evaluate(Expert(), options).actions_fingerprint, a.actions_fingerprint);
+  EXPECT_EQ(ErrorOf([&] { Evaluate(Expert(), {.episodes = -1}); }), "episodes is -1; expected at least 1");
+}
+
+TEST(Evaluation, ControlsTakeTheImageOrTheInstructionAway) {
+  std::vector<std::string> told;
+  bool grey = true;
+  const ControllerFactory watcher = [&](const Situation&, int64_t) -> Controller {
+    return [&](const Image& image, std::string_view instruction, const WorldState&) {
+      told.emplace_back(instruction);
+      grey &= std::all_of(image.pixels.begin(), image.pixels.end(), [](uint8_t v) { return v == 128; });
+      return ActionVector{};
+    };
+  };
+  EvaluationOptions options{.episodes = 3, .seed = 6, .max_steps = 1, .image_size = 16, .blank_image = true};
+  Evaluate(watcher, options);
+  EXPECT_TRUE(grey);
+  EXPECT_THAT(told, ElementsAre(DrawSituation(6, 0).instruction, DrawSituation(6, 1).instruction,
+                                DrawSituation(6, 2).instruction));
+  told.clear();
+  options.blank_image = false;
+  options.shuffle_instructions = true;
+  Evaluate(watcher, options);
+  EXPECT_FALSE(grey);
+  for (uint64_t i = 0; i < 3; ++i) EXPECT_NE(told[i], DrawSituation(6, i).instruction);
+}
+
+TEST(Evaluation, PercentilesAreNearestRanks) {
+  const std::vector<double> sorted = {1, 2, 3, 4};
+  EXPECT_EQ(Percentile(sorted, 0.5), 2);
+  EXPECT_EQ(Percentile(sorted, 0.99), 4);
+  EXPECT_EQ(Percentile(sorted, 0), 1);
+  EXPECT_EQ(Percentile({}, 0.5), 0);
+}
+
+TEST(Ask, TruthScoresEverythingAndAConstantAnswerNoMoreThanChance) {
+  const AskOptions options{.episodes = 25, .seed = 1, .image_size = 16};
+  const AskReport truth = Ask([](const Image&, const Question& q) { return " " + q.answer; }, options);
+  EXPECT_GT(truth.questions, 90);
+  EXPECT_EQ(truth.right, truth.questions);
+  EXPECT_GE(truth.by_kind.size(), 6U);
+  const AskReport yes = Ask([](const Image&, const Question&) { return "yes"; }, options);
+  EXPECT_EQ(yes.questions, truth.questions);
+  EXPECT_LE(static_cast<double>(yes.right), yes.chance * static_cast<double>(yes.questions));
+  for (const KindScore& kind : yes.by_kind)
+    EXPECT_LE(static_cast<double>(kind.right), kind.chance * static_cast<double>(kind.questions) + 1e-9);
+}
+
+TEST_F(RecordTest, StripsAndAnimationsAreWritten) {
+  std::vector<Image> frames(5, Image(24, 24));
+  for (size_t i = 0; i < frames.size(); ++i)
+    std::fill(frames[i].pixels.begin(), frames[i].pixels.end(), static_cast<uint8_t>(50 * i));
+  WriteStrip(dir_ / "strip.png", frames, "push the red cube left", "success after 4 steps", {.columns = 3, .size = 48});
+  const Image strip = ReadImage(dir_ / "strip.png");
+  EXPECT_EQ(strip.height, 52 + 2 * (48 + 18 + 6));
+  WriteGif(dir_ / "film.gif", frames);
+  const std::string gif = ReadFile(dir_ / "film.gif");
+  EXPECT_TRUE(gif.starts_with("GIF89a"));
+  EXPECT_TRUE(gif.ends_with(";"));
+  frames.back() = Image(25, 24);
+  EXPECT_THAT(ErrorOf([&] { WriteGif(dir_ / "bad.gif", frames); }), HasSubstr("24 x 24 and of 25 x 24"));
+  EXPECT_THAT(ErrorOf([&] { WriteGif(dir_ / "bad.gif", {}); }), HasSubstr("no frame"));
+  EXPECT_THAT(ErrorOf([&] { WriteStrip(dir_ / "bad.png", {}, "", ""); }), HasSubstr("no frame"));
+}
+
+}  // namespace
+}  // namespace kinetok::sim

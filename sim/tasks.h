@@ -1,0 +1,59 @@
+// What the gripper is asked to do, in English, and when it is done: physics alone decides.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/scene.h"
+#include "sim/simulator.h"
+
+namespace kinetok::sim {
+
+enum class TaskKind : uint8_t {
+  kReach,    // "move to the red cube": the gripper's point within kReachRadius of the middle of the object's top
+  kPush,     // "push the blue cylinder to the left": kPushDistance that way, less than kPushSideways across;
+             // "push the blue cylinder into the green zone": its middle inside the zone, kZoneMargin from the edge
+  kPick,     // "pick up the yellow ball": between both fingers, its lowest point kPickHeight above the table
+  kPickBar,  // the same of a bar, which fits between the fingers only across
+  kPlace,    // "put the red cube on the blue plate": its middle within kPlaceRadius of the plate's, at rest on it,
+             // no finger touching, the gripper open
+};
+
+// Metres; kRestSpeed metres a second; kOpenEnough is the gripper's opening.
+inline constexpr double kReachRadius = 0.03;
+inline constexpr double kPushDistance = 0.08, kPushSideways = 0.05, kZoneMargin = 0.01;
+inline constexpr double kPickHeight = 0.05;
+inline constexpr double kPlaceRadius = 0.035, kRestHeight = 0.006, kRestSpeed = 0.02, kOpenEnough = 0.06;
+
+inline constexpr std::array kTasks = {TaskKind::kReach, TaskKind::kPush, TaskKind::kPick, TaskKind::kPickBar,
+                                      TaskKind::kPlace};
+
+std::string_view Name(TaskKind kind);
+// "reach,pick". Throws Error naming the word that is no task, or when there is none.
+std::vector<TaskKind> ParseTasks(std::string_view names);
+
+enum class Side : uint8_t { kLeft, kRight };
+
+// Indices are into the scene's objects and zones.
+struct Task {
+  TaskKind kind = TaskKind::kReach;
+  size_t object = 0;
+  std::optional<size_t> zone{};  // where kPlace puts it, and kPush when it has no side
+  Side side = Side::kLeft;       // of kPush without a zone
+
+  bool operator==(const Task&) const = default;
+};
+
+// The ways to ask for a task, in order; at least five for each.
+std::vector<std::string> Phrasings(const Scene& scene, const Task& task);
+// The task that a phrasing asks for in a scene. Throws Error when no phrasing of any task reads so.
+Task ParseInstruction(const Scene& scene, std::string_view instruction);
+// Every task that the scene allows.
+std::vector<Task> TasksOf(const Scene& scene);
+
+bool Succeeded(const Scene& scene, const Task& task, const WorldState& state);
+
+}  // namespace kinetok::sim

@@ -1,0 +1,205 @@
+#include "sim/tasks.h"
+
+#include <cctype>
+#include <set>
+
+#include "sim/expert.h"
+#include "sim/interval.h"
+#include "sim/noise.h"
+#include "sim/sim_test_support.h"
+
+namespace kinetok::sim {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Tasks, EveryPhrasingReadsBackAsItsTask) {
+  const Scene scene = HandMadeScene();
+  std::set<std::string> texts;
+  std::set<TaskKind> kinds;
+  for (const Task& task : TasksOf(scene)) {
+    const std::vector<std::string> phrasings = Phrasings(scene, task);
+    EXPECT_GE(phrasings.size(), 5U) << Name(task.kind);
+    kinds.insert(task.kind);
+    for (const std::string& text : phrasings) {
+      EXPECT_EQ(ParseInstruction(scene, text), task) << text;
+      EXPECT_TRUE(texts.insert(text).second) << text << " asks for two tasks";
+      for (const char c : text) EXPECT_TRUE(std::islower(static_cast<unsigned char>(c)) || c == ' ') << text;
+    }
+  }
+  EXPECT_EQ(kinds.size(), kTasks.size());
+  EXPECT_EQ(ParseInstruction(scene, "push the purple ball into the green zone"),
+            (Task{TaskKind::kPush, kPurpleBall, kGreenZone}));
+  EXPECT_THAT(ErrorOf([&] { ParseInstruction(scene, "pick up the green ball"); }),
+              HasSubstr("\"pick up the green ball\" asks for nothing"));
+}
+
+TEST(Tasks, NamesReadBack) {
+  EXPECT_EQ(ParseTasks("reach,push,pick,pick_bar,place"), std::vector<TaskKind>(kTasks.begin(), kTasks.end()));
+  EXPECT_EQ(ParseTasks("place,place"), std::vector<TaskKind>{TaskKind::kPlace});
+}
+
+bool After(const Scene& start, const Task& task, const Scene& now) {
+  return Succeeded(start, task, Simulator(now).state());
+}
+
+TEST(Tasks, ReachAsksForThreeCentimetresFromTheTop) {
+  Scene scene = HandMadeScene();
+  const Task task{TaskKind::kReach, kRedCube};
+  for (const auto& [dx, dz, expected] :
+       {std::tuple{0.0, 0.0, true}, {0.029, 0.0, true}, {0.031, 0.0, false}, {0.0, 0.029, true}, {0.0, 0.031, false}}) {
+    scene.gripper = {.x = -0.10 + dx, .y = -0.05, .z = 0.04 + dz};
+    EXPECT_EQ(After(scene, task, scene), expected) << dx << " " << dz;
+  }
+}
+
+TEST(Tasks, PushAsksForEightCentimetresAndLessThanFiveAcross) {
+  const Scene start = HandMadeScene();
+  for (const auto& [side, sign] : {std::pair{Side::kLeft, -1}, {Side::kRight, 1}}) {
+    const Task task{TaskKind::kPush, kPurpleBall, {}, side};
+    for (const auto& [moved, across, expected] : {std::tuple{0.0, 0.0, false},
+                                                  {0.079, 0.0, false},
+                                                  {0.081, 0.0, true},
+                                                  {0.081, 0.049, true},
+                                                  {0.081, 0.051, false},
+                                                  {-0.081, 0.0, false}}) {
+      Scene now = start;
+      now.objects[kPurpleBall].x += sign * moved;
+      now.objects[kPurpleBall].y += across;
+      EXPECT_EQ(After(start, task, now), expected) << moved << " " << across;
+    }
+  }
+}
+
+TEST(Tasks, PushIntoAZoneAsksForACentimetreInside) {
+  const Scene start = HandMadeScene();
+  const Task task{TaskKind::kPush, kPurpleBall, kGreenZone};
+  for (const auto& [dx, dy, expected] :
+       {std::tuple{0.039, 0.039, true}, {0.041, 0.0, false}, {0.0, -0.041, false}, {-0.039, -0.039, true}}) {
+    Scene now = start;
+    now.objects[kPurpleBall].x = -0.08 + dx;
+    now.objects[kPurpleBall].y = 0.08 + dy;
+    EXPECT_EQ(After(start, task, now), expected) << dx << " " << dy;
+  }
+}
+
+TEST(Tasks, PickAsksForFiveCentimetresBetweenTheFingers) {
+  const Scene scene = HandMadeScene();
+  const Task task{TaskKind::kPick, kRedCube};
+  Simulator simulator(scene);
+  ASSERT_TRUE(RunExpert(simulator, task).success);
+  EXPECT_GE(simulator.state().objects[kRedCube].bottom, kPickHeight);
+  WorldState low = simulator.state(), loose = low;
+  low.objects[kRedCube].bottom = kPickHeight - 0.001;
+  EXPECT_FALSE(Succeeded(scene, task, low));
+  low.objects[kRedCube].bottom = kPickHeight;
+  EXPECT_TRUE(Succeeded(scene, task, low));
+  loose.objects[kRedCube].left = false;
+  EXPECT_FALSE(Succeeded(scene, task, loose));
+}
+
+TEST(Tasks, PlaceAsksForRestNearThePlatesMiddleAndAnOpenHand) {
+  const Scene start = HandMadeScene();
+  const Task task{TaskKind::kPlace, kRedCube, kBluePlate};
+  for (const auto& [dx, expected] : {std::pair{0.0, true}, {0.034, true}, {0.036, false}}) {
+    Scene now = start;
+    now.gripper = {.x = -0.1, .y = -0.1, .z = 0.1};
+    now.objects[kRedCube].x = 0.08 + dx;
+    now.objects[kRedCube].y = 0.06;
+    EXPECT_EQ(After(start, task, now), expected) << dx;
+  }
+  Scene on_plate = start;
+  on_plate.objects[kRedCube].x = 0.08;
+  on_plate.objects[kRedCube].y = 0.06;
+  WorldState state = Simulator(on_plate).state();
+  ASSERT_TRUE(Succeeded(start, task, state));
+  const auto spoiled = [&](const std::function<void(WorldState&)>& spoil) {
+    WorldState s = state;
+    spoil(s);
+    return !Succeeded(start, task, s);
+  };
+  EXPECT_TRUE(spoiled([](WorldState& s) { s.opening = kOpenEnough - 0.001; }));
+  EXPECT_TRUE(spoiled([](WorldState& s) { s.objects[kRedCube].left = true; }));
+  EXPECT_TRUE(spoiled([](WorldState& s) { s.objects[kRedCube].speed = kRestSpeed + 0.001; }));
+  EXPECT_TRUE(spoiled([](WorldState& s) { s.objects[kRedCube].bottom = kRestHeight + 0.001; }));
+}
+
+class ExpertTest : public ::testing::TestWithParam<TaskKind> {};
+
+TEST_P(ExpertTest, SucceedsAlsoWhenDisturbed) {
+  constexpr uint64_t kEpisodes = 12;
+  int64_t clean = 0, disturbed = 0;
+  for (uint64_t i = 0; i < kEpisodes; ++i) {
+    const Situation situation = DrawSituation(21, i, {.tasks = {GetParam()}, .combinations = Combinations::kAll});
+    Simulator simulator(situation.scene);
+    const EpisodeResult result = RunExpert(simulator, situation.task, 40);
+    clean += static_cast<int64_t>(result.success);
+    Simulator shaken(situation.scene);
+    EpisodeOptions options;
+    options.disturb = [&](const ActionVector& a, int64_t step) { return Disturb(a, 0.3, 1, i, step); };
+    disturbed += static_cast<int64_t>(
+        RunEpisode(shaken, situation.task, "", ExpertController(situation.scene, situation.task), options).success);
+  }
+  EXPECT_EQ(clean, static_cast<int64_t>(kEpisodes));
+  EXPECT_GE(disturbed, static_cast<int64_t>(kEpisodes) - 1);
+}
+
+std::string TaskName(const ::testing::TestParamInfo<TaskKind>& info) {
+  return std::string(Name(info.param));
+}
+INSTANTIATE_TEST_SUITE_P(Tasks, ExpertTest, ::testing::ValuesIn(kTasks), TaskName);
+
+TEST(Expert, GraspsABarAcross) {
+  for (const double yaw : {-0.9, 0.0, 0.9}) {
+    Scene scene = HandMadeScene();
+    scene.objects[kYellowBar] = {Shape::kBar, Color::kYellow, 0.05, -0.02, yaw};
+    Simulator simulator(scene);
+    ASSERT_TRUE(RunExpert(simulator, {TaskKind::kPickBar, kYellowBar}).success) << yaw;
+    EXPECT_NEAR(simulator.state().gripper.yaw, yaw, 0.15);
+    EXPECT_NEAR(simulator.state().opening, 0.03, 0.004);
+  }
+}
+
+TEST(Expert, PicksUpAgainWhatWasDropped) {
+  const Scene scene = HandMadeScene();
+  const Task task{TaskKind::kPlace, kRedCube, kBluePlate};
+  Simulator simulator(scene);
+  while (simulator.state().held() < 0) simulator.Step(ExpertAction(scene, task, simulator.state()));
+  simulator.Step(ActionVector{0.03, 0, 0.03, 0, 0, 0.3, 1});
+  ASSERT_EQ(simulator.state().held(), -1);
+  EXPECT_TRUE(RunExpert(simulator, task).success);
+}
+
+TEST(Noise, IsAFunctionOfItsArgumentsAndNothingAtLevelZero) {
+  const ActionVector action = {0.01, 0, -0.02, 0, 0, 0.1, 1};
+  int64_t changed = 0;
+  for (int64_t step = 0; step < 400; ++step) {
+    EXPECT_EQ(Disturb(action, 0, 1, 2, step), action);
+    EXPECT_EQ(Disturb(action, 0.3, 1, 2, step), Disturb(action, 0.3, 1, 2, step));
+    changed += static_cast<int64_t>(Disturb(action, 0.3, 1, 2, step) != action);
+  }
+  // 30% of the steps and the bursts: 3% begin in a step and last for 4.5 on average.
+  EXPECT_NEAR(static_cast<double>(changed) / 400, 1 - 0.7 * 0.87, 0.1);
+  EXPECT_THAT(ErrorOf([&] { Disturb(action, 1.5, 0, 0, 0); }), HasSubstr("noise is 1.5; expected 0 to 1"));
+}
+
+// Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
+TEST(WilsonInterval, HasThePublishedValues) {
+  struct Case {
+    int64_t successes, trials;
+    double low, high;
+  };
+  for (const Case& c :
+       {Case{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611}, {1, 29, 0.0061, 0.1718}}) {
+    const Interval interval = WilsonInterval(c.successes, c.trials);
+    EXPECT_NEAR(interval.low, c.low, 5e-5) << c.successes << "/" << c.trials;
+    EXPECT_NEAR(interval.high, c.high, 5e-5) << c.successes << "/" << c.trials;
+  }
+  EXPECT_EQ(WilsonInterval(7, 7).high, 1);
+  EXPECT_EQ(WilsonInterval(0, 0).low, 0);
+  EXPECT_EQ(WilsonInterval(0, 0).high, 1);
+  EXPECT_THAT(ErrorOf([] { WilsonInterval(3, 2); }), HasSubstr("3 successes in 2 trials"));
+}
+
+}  // namespace
+}  // namespace kinetok::sim

@@ -1,0 +1,133 @@
+// kinetok sim: the simulator's commands, or what a build without the simulator says.
+
+#include "kinetok/io/demonstrations.h"
+#include "kinetok/model/convert.h"
+#include "kinetok/model/test_models.h"
+#include "kinetok/vla/action_tokenizer.h"
+#include "kinetok/vla/image_processor.h"
+
+#include "tests/cli_test_support.h"
+
+namespace kinetok {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class CliSimTest : public CliTest {};
+
+#ifndef KINETOK_WITH_SIM
+
+TEST_F(CliSimTest, SaysWhatBringsTheSimulator) {
+  ExpectError("sim run --expert --episodes 3", 1,
+              "this build has no simulator; it comes with the packages libmujoco-dev");
+}
+
+#else
+
+// A policy with random weights: what it does is nonsense, and the same nonsense every time.
+void SavePolicy(const std::filesystem::path& dir) {
+  constexpr int64_t kTextIds = 300, kPadding = 64;
+  ModelConfig config = TestVisionModel().config;
+  config.vocab_size = kTextIds + ActionTokenizer::kBins + kPadding;
+  config.eos_token_ids = {256};
+  config.bos_token_id = 256;
+  config.max_position_embeddings = 256;
+  for (ModelConfig& t : config.towers) {
+    t.patches->image_size = 16;
+    t.patches->patch_size = 4;
+  }
+  const std::vector<double> low = {-0.03, -0.03, -0.03, -0.1, -0.1, -0.3, 0},
+                            high = {0.03, 0.03, 0.03, 0.1, 0.1, 0.3, 1};
+  config.carried = {{"pad_to_multiple_of", kPadding},
+                    {"n_action_bins", ActionTokenizer::kBins},
+                    {"kinetok_vla", {{"separator_token_id", 32}}},
+                    {"norm_stats", {{"toy", {{"action", {{"q01", low}, {"q99", high}}}}}}}};
+  BytesBpeTrainer trainer({.vocab_size = kTextIds});
+  trainer.Add("is there a red cube? what colour is the plate? pick up the blue ball");
+  const auto tokenizer = trainer.Train();
+  SaveCheckpoint(dir, config, DrawParameters(ParameterList(config), 4), tokenizer.get(), DType::kF32);
+  WriteFileAtomically(dir / "preprocessor_config.json", ImageProcessorConfigToJson(OpenVlaImages(16)).dump());
+}
+
+TEST_F(CliSimTest, RunsTheExpertAndAPolicy) {
+  const Json expert = RunJson("sim run --expert --episodes 5 --seed 3 --json");
+  EXPECT_THAT(Keys(expert), ::testing::UnorderedElementsAre("episodes", "success_rate", "success_interval_95",
+                                                            "by_task", "steps", "action_ms", "actions_fingerprint"));
+  EXPECT_EQ(expert["success_rate"], 1.0);
+  EXPECT_THAT(Keys(expert["by_task"]), ::testing::UnorderedElementsAre("reach", "push", "pick", "pick_bar", "place"));
+  EXPECT_THAT(Keys(expert["action_ms"]), ::testing::UnorderedElementsAre("p50", "p99", "max"));
+  EXPECT_EQ(expert["actions_fingerprint"].get<std::string>().size(), 64U);
+
+  SavePolicy(dir_ / "policy");
+  const std::string run = "sim run --model policy --episodes 2 --max-steps 3 --image-size 32 --tasks pick,place --json";
+  const Json policy = RunJson(run + " --gif films --png strips");
+  EXPECT_EQ(policy["success_rate"], 0.0);
+  EXPECT_EQ(policy["steps"], 6);
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "films/episode_0000_pick_failure.gif"));
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "strips/episode_0001_place_failure.png"));
+  EXPECT_EQ(policy["actions_fingerprint"], RunJson(run + " --threads 1")["actions_fingerprint"]);
+  EXPECT_NE(policy["actions_fingerprint"], RunJson(run + " --blank-image")["actions_fingerprint"]);
+  EXPECT_NE(policy["actions_fingerprint"], RunJson(run + " --shuffle-instructions")["actions_fingerprint"]);
+  const std::string drawn = run + " --temperature 1 --seed ";
+  EXPECT_EQ(RunJson(drawn + "5")["actions_fingerprint"], RunJson(drawn + "5")["actions_fingerprint"]);
+  EXPECT_THAT(Run("sim run --expert --episodes 5").out, HasSubstr("pick_bar         1  100.0% (20.7 to 100.0)"));
+}
+
+TEST_F(CliSimTest, RecordsAndViews) {
+  const Json record = RunJson(
+      "sim record --out demos.hdf5 --episodes 4 --tasks reach,pick --image-size 32 --noise 0.2 --questions q.jsonl "
+      "--json");
+  EXPECT_EQ(record["kept"], 4);
+  EXPECT_EQ(record["failed"], 0);
+  EXPECT_EQ(record["by_task"]["reach"]["episodes"], 2);
+  const DemonstrationFile file(dir_ / "demos.hdf5");
+  EXPECT_EQ(file.demonstrations().size(), 4U);
+  const Json recorded = RunJson("sim view --data demos.hdf5 --episode 1 --out recorded.png --json");
+  EXPECT_THAT(Keys(recorded), ::testing::UnorderedElementsAre("instruction", "steps", "success", "out"));
+  EXPECT_EQ(recorded["instruction"], file.demonstrations()[1].instruction);
+  EXPECT_EQ(recorded["success"], true);
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "recorded.png"));
+  EXPECT_THAT(Run("sim view --tasks push --episode 2 --out push.png").out, HasSubstr("success after"));
+  SavePolicy(dir_ / "policy");
+  const Json dagger =
+      RunJson("sim record --model policy --policy-share 1 --out d.hdf5 --episodes 1 --max-steps 4 --json");
+  EXPECT_EQ(dagger["kept"], 1);
+  EXPECT_EQ(dagger["failed"], 1);
+}
+
+TEST_F(CliSimTest, AsksAModel) {
+  SavePolicy(dir_ / "policy");
+  const Json report = RunJson("sim ask --model policy --episodes 3 --image-size 32 --json");
+  EXPECT_THAT(Keys(report),
+              ::testing::UnorderedElementsAre("questions", "accuracy", "accuracy_interval_95", "chance", "by_kind"));
+  EXPECT_GT(report["questions"], 6);
+  EXPECT_GT(report["chance"], 0.2);
+  for (const auto& kind : report["by_kind"]) {
+    EXPECT_THAT(Keys(kind), ::testing::UnorderedElementsAre("questions", "accuracy", "accuracy_interval_95", "chance"));
+  }
+}
+
+TEST_F(CliSimTest, SaysWhatIsWrong) {
+  ExpectError("sim run", 2, "give --model DIR or --expert");
+  ExpectError("sim run --expert --model m", 2, "exclude each other");
+  ExpectError("sim run --expert --tasks fly", 2, "--tasks: \"fly\" is no task; expected reach, push");
+  ExpectError("sim run --expert --combinations few", 2, "--combinations is \"few\"; expected seen, unseen or all");
+  ExpectError("sim run --expert --episodes 0", 2, "--episodes is 0; expected at least 1");
+  ExpectError("sim record", 2, "--out is missing");
+  ExpectError("sim record --out d.hdf5 --noise 2", 2, "--noise is 2; expected 0 to 1");
+  ExpectError("sim record --out d.hdf5 --policy-share 0.3", 2, "--policy-share needs a policy");
+  ExpectError("sim record --out d.hdf5 --image-size 4", 2, "--image-size is 4; expected 16 to 1024");
+  ExpectError("sim record --out no/such/folder/d.hdf5 --episodes 1", 1, "no/such/folder/d.hdf5");
+  ExpectError("sim ask", 2, "no model");
+  ExpectError("sim view", 2, "--out is missing");
+  ExpectError("sim view --data nothing.hdf5 --out x.png", 1, "nothing.hdf5");
+  ExpectError("sim view --data d.hdf5 --expert --out x.png", 2, "--data holds an episode already");
+  ExpectError("sim fly", 2, "unknown command \"fly\"");
+}
+
+#endif
+
+}  // namespace
+}  // namespace kinetok
