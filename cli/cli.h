@@ -77,6 +77,7 @@ void AddInit(CLI::App& app, Common& common);
 void AddInspect(CLI::App& app, Common& common);
 void AddLogits(CLI::App& app, Common& common);
 void AddPerplexity(CLI::App& app, Common& common);
+void AddServe(CLI::App& app, Common& common);
 void AddTokenize(CLI::App& app, Common& common);
 void AddTokenizer(CLI::App& app, Common& common);  // the group of `tokenizer train`
 void AddTrain(CLI::App& app, Common& common);
@@ -118,6 +119,7 @@ void Note(std::string_view text);
 
 // From now on SIGINT and SIGTERM set the flag that is returned instead of ending the process; the second one ends it.
 const std::atomic<bool>& CatchInterrupt();
+int CaughtSignal();  // which one did; 0: none yet
 
 class Stopwatch {
  public:
