@@ -39,6 +39,7 @@ int Serve(const Common& common, Flags& flags) {
   if (!flags.api_key_file.empty()) flags.server.api_key = ReadApiKey(flags.api_key_file);
   if (flags.verbose) flags.server.on_request = NoteRequest;
   flags.act.model = ModelName(flags.model);
+  flags.server.max_connections = static_cast<int>(flags.act.queue) + 256;  // some for those who ask how it is
 
   Policy policy(flags.model, {.threads = common.threads, .isa = common.isa});
   ActService service(policy, flags.act);
@@ -80,7 +81,7 @@ void AddServe(CLI::App& app, Common& common) {
       ->check(positive);
   command->add_option("--queue", flags->act.queue, "Requests that are answered or wait; more are sent away with 503")
       ->capture_default_str()
-      ->check(CLI::Range(int64_t{1}, int64_t{100'000}));
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}));
   command->add_flag("--verbose", flags->verbose, "A line a request on stderr");
 }
 

@@ -44,6 +44,9 @@
 #include "kinetok/vla/image_processor.h"
 #include "kinetok/vla/policy.h"
 
+// Server: a policy over HTTP, for OpenVLA's clients.
+#include "kinetok/serve/server.h"
+
 // Trainer: checkpoints, resuming, evaluation. TokeniseFiles and SplitTokens make its data.
 // ReadTask and RunTask: multiple-choice and next-word tasks.
 #include "kinetok/train/dataset.h"

@@ -16,7 +16,8 @@ Answer ErrorAnswer(int status, std::string_view sentence) {
 
 ActService::ActService(Policy& policy, ActServiceOptions options)
     : policy_(policy), options_(std::move(options)), turns_(options_.queue) {
-  if (!options_.unnorm_key.empty()) policy_.config().statistics.Choose(options_.unnorm_key);
+  const DatasetStatistics& statistics = policy_.config().statistics;
+  if (!options_.unnorm_key.empty() || statistics.empty()) statistics.Choose(options_.unnorm_key);
 }
 
 Answer ActService::Act(std::string body, const std::function<bool()>& gone) {
@@ -37,12 +38,13 @@ Answer ActService::Compute(std::string body, const std::function<bool()>& gone) 
   const std::string& unnorm_key = request.unnorm_key.empty() ? options_.unnorm_key : request.unnorm_key;
   policy_.config().statistics.Choose(unnorm_key);  // its fault need not wait for a turn
 
+  const bool waits = turns_.length() > 0;
   const std::optional<Turns::Turn> turn = turns_.Take();
   if (!turn) {
     return ErrorAnswer(503, fmt::format("{} requests are waiting, the most that may (--queue); ask again in a second",
                                         turns_.places()));
   }
-  if (gone()) return ErrorAnswer(kClientGone, "the client closed the connection before its turn came");
+  if (waits && gone()) return ErrorAnswer(kClientGone, "the client closed the connection before its turn came");
   const Action action = policy_.Act(request.image.view(), request.instruction, {.unnorm_key = unnorm_key});
   ++answered_;
   return {200, FormatAction(action.values, request.encoded)};

@@ -32,11 +32,11 @@ struct ActServiceOptions {
 // Thread-safe. Requests are answered one at a time, in the order in which they came.
 class ActService {
  public:
-  // `policy` must outlive the service. Throws Error when the policy does not have the options' unnorm_key.
+  // `policy` must outlive the service. Throws Error when it does not have the options' unnorm_key, or no statistics.
   ActService(Policy& policy, ActServiceOptions options);
 
   // POST /act (serve/act_request.h): the action; 400 when the request is at fault, 503 when the queue is full.
-  // `gone` is asked when the request's turn comes: for a client that has left nothing is computed.
+  // `gone` is asked when a request that had to wait has its turn: for a client that has left nothing is computed.
   Answer Act(
       std::string body, const std::function<bool()>& gone = [] { return false; });
 

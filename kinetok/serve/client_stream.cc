@@ -65,13 +65,14 @@ bool ClientStream::AwaitRequest() {
     if (ready <= 0 || wanted[0].revents == 0 || !Fill(deadline)) return false;
   }
   begin_ = Clock::now();
+  deadline_ = begin_ + limits_.request;
   return true;
 }
 
 int64_t ClientStream::Read(char* data, size_t size) {
   if (!unread_body_ && head_ >= limits_.head_bytes) fault_ = Fault::kLongHead;
   if (fault_ == Fault::kLongHead) return -1;
-  const auto deadline = std::min(Clock::now() + limits_.silence, begin_ + limits_.request);
+  const auto deadline = std::min(Clock::now() + limits_.silence, deadline_);
   if (begin_of_data_ == end_of_data_ && !Fill(deadline)) return fault_ == Fault::kClosed ? 0 : -1;
   const size_t n = std::min(size, end_of_data_ - begin_of_data_);
   std::memcpy(data, buffer_.data() + begin_of_data_, n);
@@ -85,6 +86,7 @@ int64_t ClientStream::Read(char* data, size_t size) {
 }
 
 std::optional<std::string> ClientStream::ReadBody() {
+  deadline_ = Clock::now() + limits_.request;  // the client may have had to wait for room
   std::string body(static_cast<size_t>(unread_body()), '\0');
   for (size_t at = 0; at < body.size();) {
     const int64_t n = Read(body.data() + at, body.size() - at);

@@ -49,7 +49,6 @@ class ClientStream {
   void Linger();
 
   Fault fault() const { return fault_; }
-  int socket() const { return socket_; }
   std::string peer() const;                                                                        // 127.0.0.1:53122
   double Seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }  // since AwaitRequest
 
@@ -62,7 +61,7 @@ class ClientStream {
   std::array<char, 16384> buffer_;
   size_t begin_of_data_ = 0, end_of_data_ = 0;
   Fault fault_ = Fault::kNone;
-  Clock::time_point begin_;
+  Clock::time_point begin_, deadline_;  // of the request
   int64_t head_ = 0;                    // bytes read of it
   std::optional<int64_t> unread_body_;  // empty inside the head
   bool wrote_ = false;

@@ -24,11 +24,15 @@ class HttpStream : public httplib::Stream {
   }
   void get_remote_ip_and_port(std::string&, int&) const override {}
   void get_local_ip_and_port(std::string&, int&) const override {}
-  socket_t socket() const override { return client_.socket(); }
+  socket_t socket() const override { return 0; }  // it only asks whether select() could take the number
 
  private:
   ClientStream& client_;
 };
+
+std::string Seconds(std::chrono::milliseconds time) {
+  return fmt::format("{:g}", std::chrono::duration<double>(time).count());
+}
 
 // A header that may be absent, in lower case.
 std::string LowerHeader(const httplib::Request& request, const std::string& name) {
@@ -159,10 +163,10 @@ class Connection : private httplib::Server {
     const ServerOptions& options = context_.options;
     switch (client_.fault()) {
       case ClientStream::Fault::kTimeout:
-        return ErrorAnswer(408, fmt::format("the request did not arrive whole{}, expected a pause of at most {} s and "
-                                            "{} s in all",
-                                            MissingBytes(), options.silence_timeout.count() / 1000,
-                                            options.request_timeout.count() / 1000));
+        return ErrorAnswer(
+            408, fmt::format("the request did not arrive whole{}, expected a pause of at most {} s and "
+                             "{} s in all",
+                             MissingBytes(), Seconds(options.silence_timeout), Seconds(options.request_timeout)));
       case ClientStream::Fault::kLongHead:
         return ErrorAnswer(431, "the headers take more than 64 KiB");
       case ClientStream::Fault::kClosed:

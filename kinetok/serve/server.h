@@ -30,13 +30,13 @@ void RequireHttp();
 struct ServedRequest {
   std::string client, method, path;  // the client's address; empty method and path: not HTTP
   int status = 0;
-  double seconds = 0;  // from its first byte to the last of the answer
+  double seconds = 0;  // from its first byte until its answer is there
 };
 
 struct ServerOptions {
   std::string host = "127.0.0.1";      // a name or an address of this machine
   int port = 8000;                     // 0: one that is free
-  std::optional<ApiKey> api_key = {};  // without it, or 401; GET /health needs none
+  std::optional<ApiKey> api_key = {};  // what requests must bring, GET /health aside
   int64_t max_body_bytes = int64_t{40} << 20;
   int64_t max_held_bytes = int64_t{1} << 28;          // of all bodies together; others wait. At least max_body_bytes.
   int max_connections = 512;                          // a thread each; others wait in the system's queue

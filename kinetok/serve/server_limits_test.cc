@@ -195,6 +195,15 @@ TEST_F(ServerTest, AClientThatStopsReadingIsLeftAndHindersNobody) {
   ExpectService();
 }
 
+TEST_F(ServerTest, AClientThatHasSaidAllMayStillListen) {
+  Start();
+  TestClient client(port());
+  const std::string body = Body();
+  client.Send(fmt::format("POST /act HTTP/1.1\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
+  client.EndSending();
+  EXPECT_EQ(client.Receive().body, Expected());
+}
+
 TEST_F(ServerTest, NothingIsComputedForAClientThatHasLeft) {
   Start();
   std::optional<Turns::Turn> turn = service().turns().Take();
