@@ -73,7 +73,7 @@ TEST_F(ServerTest, ABodyBeyondTheLimitIsRefusedBeforeItIsSent) {
   }
   {  // a client that sends it all the same still reads why
     TestClient client(port());
-    EXPECT_EQ(client.Post("/act", std::string(20'000'000, ' ')).status, 413);
+    EXPECT_EQ(client.Post("/act", std::string(8'000'000, ' ')).status, 413);
   }
   {
     TestClient client(port());
@@ -224,6 +224,7 @@ TEST_F(ServerTest, MoreClientsThanConnectionsWaitForThem) {
   const std::string expected = Expected();
   std::vector<std::thread> clients;
   std::atomic<int> right = 0;
+  clients.reserve(12);
   for (int i = 0; i < 12; ++i) {
     clients.emplace_back([&] { right += TestClient(port()).Post("/act", Body()).body == expected; });
   }
@@ -236,6 +237,7 @@ TEST_F(ServerTest, MoreBytesThanMayBeHeldWaitForTheOthers) {
   Start({.max_body_bytes = static_cast<int64_t>(body.size()), .max_held_bytes = 1});
   std::vector<std::thread> clients;
   std::atomic<int> right = 0;
+  clients.reserve(6);
   for (int i = 0; i < 6; ++i) {
     clients.emplace_back([&] { right += TestClient(port()).Post("/act", body).body == expected; });
   }

@@ -124,6 +124,7 @@ TEST_F(ServerTest, AStopAnswersWhatHasBegunAndTakesNothingMore) {
   const std::string expected = Expected();
   std::optional<Turns::Turn> turn = service().turns().Take();
   std::vector<std::thread> clients;
+  clients.reserve(3);
   for (int i = 0; i < 3; ++i) {
     clients.emplace_back([&] {
       TestClient client(port());

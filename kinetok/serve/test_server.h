@@ -21,7 +21,7 @@ class ServerTest : public ::testing::Test, protected TestPolicy {
     if (thread_.joinable()) Stop();
   }
 
-  void Start(ServerOptions options = {}, ActServiceOptions act = {}) {
+  void Start(ServerOptions options = {}, const ActServiceOptions& act = {}) {
     options.port = 0;
     service_.emplace(policy_, act);
     server_.emplace(*service_, std::move(options));

@@ -41,6 +41,7 @@ TEST(TurnsTest, OneAtATimeHoweverManyCome) {
   Turns turns(8);
   int64_t inside = 0, served = 0;  // guarded by the turns
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
       for (int call = 0; call < 500; ++call) {
@@ -96,6 +97,7 @@ TEST(ByteBudgetTest, ManyTogetherNeverHoldMoreThanThereIs) {
   ByteBudget budget(100);
   std::atomic<int64_t> held = 0;
   std::vector<std::thread> threads;
+  threads.reserve(6);
   for (int i = 0; i < 6; ++i) {
     threads.emplace_back([&, i] {
       for (int call = 0; call < 300; ++call) {
