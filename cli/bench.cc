@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "cli/bench_vla.h"
 #include "cli/ceilings.h"
 #include "cli/cli.h"
 #include "kinetok/base/memory.h"
@@ -20,8 +21,8 @@ namespace {
 struct Flags {
   std::string model, preset, dtype = "f16";
   int64_t prompt = 256, new_tokens = 32;
-  bool train = false;
-  int64_t batch_size = 4, block_size = 64, steps = 10;
+  bool train = false, vla = false;
+  int64_t batch_size = 4, block_size = 64, steps = 10, calls = 500;
 };
 
 // Parameters of the matrices that a token is multiplied with, in all layers and in the head.
@@ -224,20 +225,23 @@ int BenchTraining(const Common& common, const Flags& flags) {
 
 void AddBench(CLI::App& app, Common& common) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = AddCommand(
-      app, common,
-      {"bench", "Measure speed beside what the machine can do",
-       "kinetok bench --preset gpt2-124m --dtype f16 -p 256 -n 32"},
-      [flags, &common] { return flags->train ? BenchTraining(common, *flags) : BenchInference(common, *flags); });
+  CLI::App* command = AddCommand(app, common,
+                                 {"bench", "Measure speed beside what the machine can do",
+                                  "kinetok bench --preset gpt2-124m --dtype f16 -p 256 -n 32"},
+                                 [flags, &common] {
+                                   if (flags->vla) return BenchVla(common, flags->model, flags->calls);
+                                   return flags->train ? BenchTraining(common, *flags) : BenchInference(common, *flags);
+                                 });
   const CLI::Range positive(int64_t{1}, int64_t{1} << 30);
   CLI::Option* model = command->add_option("--model", flags->model, "A model's directory");
   AddAdapter(command, common);
-  command->add_option("--preset", flags->preset, fmt::format("Random weights: {}", fmt::join(PresetNames(), ", ")))
-      ->excludes(model);
+  CLI::Option* preset =
+      command->add_option("--preset", flags->preset, fmt::format("Random weights: {}", fmt::join(PresetNames(), ", ")))
+          ->excludes(model);
   command->add_option("--dtype", flags->dtype, "Of the preset's weights: f32, f16 or bf16")->capture_default_str();
   command->add_option("-p", flags->prompt, "Tokens of the prompt")->capture_default_str()->check(positive);
   command->add_option("-n", flags->new_tokens, "Tokens written after it")->capture_default_str()->check(positive);
-  command->add_flag("--train", flags->train, "Training steps of a preset, f32")->excludes(model);
+  CLI::Option* train = command->add_flag("--train", flags->train, "Training steps of a preset, f32")->excludes(model);
   command->add_option("--batch-size", flags->batch_size, "Sequences of a training step")
       ->capture_default_str()
       ->check(positive);
@@ -247,6 +251,10 @@ void AddBench(CLI::App& app, Common& common) {
   command->add_option("--steps", flags->steps, "Steps; step_ms is their median")
       ->capture_default_str()
       ->check(positive);
+  command->add_flag("--vla", flags->vla, "How long a policy (--model) takes for an action")
+      ->excludes(preset)
+      ->excludes(train);
+  command->add_option("--calls", flags->calls, "Actions of --vla")->capture_default_str()->check(positive);
 }
 
 }  // namespace kinetok::cli

@@ -20,9 +20,12 @@ namespace kinetok::cli {
 namespace {
 
 std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
+std::atomic<int> caught = 0;
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
+              "a signal handler sets them");
 
 void OnInterrupt(int signal) {
+  caught = signal;
   interrupted = true;
   std::signal(signal, SIG_DFL);
 }
@@ -185,6 +188,10 @@ const std::atomic<bool>& CatchInterrupt() {
   std::signal(SIGINT, OnInterrupt);
   std::signal(SIGTERM, OnInterrupt);
   return interrupted;
+}
+
+int CaughtSignal() {
+  return caught;
 }
 
 }  // namespace kinetok::cli

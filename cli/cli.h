@@ -84,6 +84,7 @@ void AddInit(CLI::App& app, Common& common);
 void AddInspect(CLI::App& app, Common& common);
 void AddLogits(CLI::App& app, Common& common);
 void AddPerplexity(CLI::App& app, Common& common);
+void AddServe(CLI::App& app, Common& common);
 void AddSim(CLI::App& app, Common& common);  // the group of `sim record`, `sim run` ...
 void AddTokenize(CLI::App& app, Common& common);
 void AddTokenizer(CLI::App& app, Common& common);  // the group of `tokenizer train`
@@ -126,6 +127,7 @@ void Note(std::string_view text);
 
 // From now on SIGINT and SIGTERM set the flag that is returned instead of ending the process; the second one ends it.
 const std::atomic<bool>& CatchInterrupt();
+int CaughtSignal();  // which one did; 0: none yet
 
 class Stopwatch {
  public:

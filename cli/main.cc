@@ -69,6 +69,7 @@ int Main(int argc, char** argv) {
   Common common;
   AddGenerate(app, common);
   AddAct(app, common);
+  AddServe(app, common);
   AddTrain(app, common);
   AddFinetune(app, common);
   AddFillMask(app, common);

@@ -47,7 +47,7 @@ int Ask(const Common& common, Flags& flags) {
   o.seed = flags.scenes.seed;
   o.image_size = flags.scenes.image_size;
   CheckFlags([&] { o.Check(); });
-  Policy policy(flags.model, {.threads = common.threads, .isa = common.isa});
+  Policy policy(flags.model, {.threads = common.threads, .isa = common.isa}, common.Loading());
   const std::atomic<bool>& interrupted = CatchInterrupt();
   o.cancelled = [&] { return interrupted.load(); };
   const auto bar = EpisodeBar("asking", o.episodes, "scenes");

@@ -10,7 +10,8 @@ install(EXPORT kinetokTargets NAMESPACE kinetok:: DESTINATION ${KINETOK_CMAKE_DI
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/kinetok DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
         PATTERN "reference" EXCLUDE PATTERN "*_test*" EXCLUDE PATTERN "*_cases.h" EXCLUDE
         PATTERN "test_*.h" EXCLUDE PATTERN "golden_models.h" EXCLUDE PATTERN "simd_check.h" EXCLUDE
-        PATTERN "canvas.h" EXCLUDE PATTERN "image_codec.h" EXCLUDE PATTERN "cpu" EXCLUDE)
+        PATTERN "canvas.h" EXCLUDE PATTERN "image_codec.h" EXCLUDE
+        PATTERN "http_connection.h" EXCLUDE PATTERN "client_stream.h" EXCLUDE PATTERN "cpu" EXCLUDE)
 
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/kinetokConfig.cmake.in
                               ${CMAKE_BINARY_DIR}/kinetokConfig.cmake INSTALL_DESTINATION ${KINETOK_CMAKE_DIR})

@@ -13,6 +13,7 @@
 #include "kinetok/model/gguf_model.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/presets.h"
+#include "kinetok/serve/act_request_cases.h"
 #include "kinetok/text/sentencepiece_cases.h"
 #include "kinetok/text/tokenizer_builder.h"
 #include "kinetok/text/tokenizer_json_cases.h"
@@ -199,6 +200,18 @@ void WriteModelSeeds(const fs::path& dir) {
   }
 }
 
+// The tests' bodies but the megabyte, and base64 behind its mark.
+void WriteActSeeds(const fs::path& dir) {
+  fs::create_directories(dir);
+  for (const auto& c : kinetok::ActBodyCases()) {
+    if (c.body.size() < 10'000) kinetok::WriteFileAtomically(dir / c.name, c.body);
+  }
+  int number = 0;
+  for (const char* text : {"=", "=Zg==", "=Zm8=", "=+/++Zm9v", "=Zh=="}) {
+    kinetok::WriteFileAtomically(dir / ("base64_" + std::to_string(number++)), text);
+  }
+}
+
 // The first byte says which file it is.
 void WriteFilesSeeds(const fs::path& dir) {
   fs::create_directories(dir);
@@ -241,6 +254,7 @@ int main(int argc, char** argv) try {
   WriteTokenizerSeeds(dir / "tokenizer_json");
   WriteModelSeeds(dir / "tokenizer_model");
   WriteFilesSeeds(dir / "tokenizer_files");
+  WriteActSeeds(dir / "act_request");
   return 0;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "fuzz_seeds: error: %s\n", e.what());

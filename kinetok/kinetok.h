@@ -45,6 +45,9 @@
 #include "kinetok/vla/image_processor.h"
 #include "kinetok/vla/policy.h"
 
+// Server: a policy over HTTP, for OpenVLA's clients.
+#include "kinetok/serve/server.h"
+
 // Trainer: checkpoints, resuming, evaluation. Its data: TextExamples (of TokeniseFiles and SplitTokens),
 // DemonstrationExamples (robots' HDF5 files), CompletionExamples (JSON lines), mixed in stated shares.
 // ReadTask and RunTask: multiple-choice and next-word tasks.

@@ -9,11 +9,6 @@ template class nlohmann::basic_json<>;
 template class nlohmann::basic_json<nlohmann::ordered_map>;
 
 namespace kinetok {
-namespace {
-
-constexpr int kMaxDepth = 64;
-
-}  // namespace
 
 std::string Shorten(const Json& value) {
   std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -21,10 +16,14 @@ std::string Shorten(const Json& value) {
   return text;
 }
 
-Json ParseJson(std::string_view text, std::string_view source) {
+Json ParseJson(std::string_view text, std::string_view source, const JsonLimits& limits) {
+  int64_t values = 0;
   try {
-    return Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {
-      if (depth > kMaxDepth) Fail("{}: JSON is nested deeper than {} levels", source, kMaxDepth);
+    return Json::parse(text, [&](int depth, Json::parse_event_t event, Json&) {
+      if (depth > limits.max_depth) Fail("{}: JSON is nested deeper than {} levels", source, limits.max_depth);
+      using Event = Json::parse_event_t;
+      const bool counts = event != Event::object_end && event != Event::array_end;
+      if (counts && ++values > limits.max_values) Fail("{}: JSON holds more than {} values", source, limits.max_values);
       return true;
     });
   } catch (const Json::exception& e) {

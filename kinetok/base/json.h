@@ -1,8 +1,9 @@
 // JSON from files: parsed with nlohmann::json, read through accessors whose errors name the file, the field and the
-// value. Documents deeper than 64 levels are refused.
+// value.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -17,8 +18,14 @@ namespace kinetok {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
+// What a document may hold; values and keys count, and so does every list and object.
+struct JsonLimits {
+  int max_depth = 64;
+  int64_t max_values = std::numeric_limits<int64_t>::max();
+};
+
 // `source` (a file name) is what errors name. Throws Error with the line and column of the fault.
-Json ParseJson(std::string_view text, std::string_view source);
+Json ParseJson(std::string_view text, std::string_view source, const JsonLimits& limits = {});
 
 // A JSON object together with the name of where it came from.
 class JsonObject {

@@ -65,13 +65,17 @@ std::string InstructionText(std::string_view instruction, InstructionStyle style
   return fmt::format("{} USER: What action should the robot take to {}? ASSISTANT:", kVicunaSystem, lower);
 }
 
-std::vector<int32_t> InstructionTokens(const Tokenizer& tokenizer, std::string_view instruction, InstructionStyle style,
-                                       int32_t separator) {
+void CheckInstruction(std::string_view instruction) {
   if (instruction.empty()) Fail("the instruction is empty, expected a text such as \"pick up the red block\"");
   if (static_cast<int64_t>(instruction.size()) > kMaxInstructionBytes) {
     Fail("the instruction has {} bytes, expected at most {}", instruction.size(), kMaxInstructionBytes);
   }
   RequireUtf8(instruction, "the instruction");
+}
+
+std::vector<int32_t> InstructionTokens(const Tokenizer& tokenizer, std::string_view instruction, InstructionStyle style,
+                                       int32_t separator) {
+  CheckInstruction(instruction);
   std::vector<int32_t> ids = PromptTokens(tokenizer, InstructionText(instruction, style), 0);
   if (ids.back() != separator) ids.push_back(separator);
   return ids;

@@ -20,9 +20,12 @@ std::string_view InstructionStyleName(InstructionStyle style);
 // The text that the model reads: the instruction in lower case, as Python's str.lower() gives it, in the style's words.
 std::string InstructionText(std::string_view instruction, InstructionStyle style);
 
-// The ids of that text after BOS, ending with `separator`. A special token typed in an instruction is plain text.
-// Throws Error when the text is empty, longer than kMaxInstructionBytes, or not UTF-8 (naming the byte).
+// Throws Error when the instruction is empty, longer than kMaxInstructionBytes, or not UTF-8 (naming the byte).
 inline constexpr int64_t kMaxInstructionBytes = 4096;
+void CheckInstruction(std::string_view instruction);
+
+// The ids of that text after BOS, ending with `separator`. A special token typed in an instruction is plain text.
+// Throws Error as CheckInstruction does.
 std::vector<int32_t> InstructionTokens(const Tokenizer& tokenizer, std::string_view instruction, InstructionStyle style,
                                        int32_t separator);
 

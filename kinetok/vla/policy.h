@@ -82,6 +82,8 @@ class Policy {
 
   const Model& model() const { return *model_; }
   const PolicyConfig& config() const { return config_; }
+  int threads() const { return context_.threads(); }
+  Isa isa() const { return context_.isa(); }
 
  private:
   std::mutex mutex_;

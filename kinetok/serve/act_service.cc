@@ -1,0 +1,66 @@
+#include "kinetok/serve/act_service.h"
+
+#include <exception>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "kinetok/base/error.h"
+#include "kinetok/serve/act_request.h"
+
+namespace kinetok {
+
+Answer ErrorAnswer(int status, std::string_view sentence) {
+  return {status, Json({{"error", sentence}}).dump(-1, ' ', true, Json::error_handler_t::replace)};
+}
+
+ActService::ActService(Policy& policy, ActServiceOptions options)
+    : policy_(policy), options_(std::move(options)), turns_(options_.queue) {
+  const DatasetStatistics& statistics = policy_.config().statistics;
+  if (!options_.unnorm_key.empty() || statistics.empty()) statistics.Choose(options_.unnorm_key);
+}
+
+Answer ActService::Act(std::string body, const std::function<bool()>& gone) {
+  try {
+    return Compute(std::move(body), gone);
+  } catch (const Error& error) {
+    return ErrorAnswer(400, error.what());
+  } catch (const std::bad_alloc&) {
+    return ErrorAnswer(500, "out of memory");
+  } catch (const std::exception& error) {
+    return ErrorAnswer(500, error.what());
+  }
+}
+
+Answer ActService::Compute(std::string body, const std::function<bool()>& gone) {
+  const ActRequest request = ParseActRequest(body, options_.max_image_pixels);
+  std::string().swap(body);
+  const std::string& unnorm_key = request.unnorm_key.empty() ? options_.unnorm_key : request.unnorm_key;
+  policy_.config().statistics.Choose(unnorm_key);  // its fault need not wait for a turn
+
+  const bool waits = turns_.length() > 0;
+  const std::optional<Turns::Turn> turn = turns_.Take();
+  if (!turn) {
+    return ErrorAnswer(503, fmt::format("{} requests are waiting, the most that may (--queue); ask again in a second",
+                                        turns_.places()));
+  }
+  if (waits && gone()) return ErrorAnswer(kClientGone, "the client closed the connection before its turn came");
+  const Action action = policy_.Act(request.image.view(), request.instruction, {.unnorm_key = unnorm_key});
+  ++answered_;
+  return {200, FormatAction(action.values, request.encoded)};
+}
+
+Answer ActService::Health(bool stopping) const {
+  OrderedJson keys = OrderedJson::array();
+  for (const auto& dataset : policy_.config().statistics.all()) keys.push_back(dataset.first);
+  const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - start_;
+  const OrderedJson json = {{"status", stopping ? "stopping" : "ok"},
+                            {"model", options_.model},
+                            {"unnorm_keys", keys},
+                            {"queue", turns_.length()},
+                            {"answered", answered_.load()},
+                            {"uptime_s", uptime.count()}};
+  return {200, json.dump(-1, ' ', true, OrderedJson::error_handler_t::replace)};
+}
+
+}  // namespace kinetok
