@@ -166,7 +166,7 @@ TEST_F(FileTest, AMappedFileKeepsItsBytesWhenMovedAndDropped) {
   third.Drop(1 << 20, 5);
   EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(third.bytes().data()), third.size()), bytes);
   EXPECT_EQ(third.path(), file);
-  EXPECT_EQ(first.size(), 0u);  // NOLINT(bugprone-use-after-move): a moved-from mapping is empty
+  EXPECT_EQ(first.size(), 0u);  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move): it is empty then
 }
 
 TEST_F(FileTest, ALockIsExclusiveUntilItIsReleased) {

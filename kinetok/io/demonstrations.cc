@@ -69,6 +69,7 @@ std::vector<int64_t> Shape(const Handle& dataset) {
   std::array<hsize_t, 8> sizes{};
   H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
   std::vector<int64_t> out;
+  out.reserve(static_cast<size_t>(rank));
   for (int i = 0; i < rank; ++i) {
     out.push_back(static_cast<int64_t>(std::min<hsize_t>(sizes[i], hsize_t{1} << 62)));
   }

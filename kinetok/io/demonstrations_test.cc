@@ -109,7 +109,7 @@ TEST_F(DemonstrationsTest, WhatIsNoDemonstrationIsTold) {
   WriteFileAtomically(file(), "not HDF5");
   EXPECT_THAT(open(), EndsWith("demos.hdf5: is no HDF5 file"));
 
-  const auto write = [&](Demonstration demo) {
+  const auto write = [&](const Demonstration& demo) {
     DemonstrationWriter writer(file(), OrderedJson::object());
     writer.Add(demo);
     writer.Finish();

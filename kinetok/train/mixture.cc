@@ -20,7 +20,7 @@ Mixture::Mixture(std::vector<DataShare> shares) : shares_(std::move(shares)) {
   int64_t last = 0;
   for (const DataShare& share : shares_) {
     before += share.weight;
-    const auto end = static_cast<int64_t>(before / sum * kMixtureBlock + 0.5);
+    const auto end = std::llround(before / sum * kMixtureBlock);
     if (end == last) {
       Fail("the weight {} of a data source is less than one example in {}; the weights sum to {}", share.weight,
            kMixtureBlock, sum);
