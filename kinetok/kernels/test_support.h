@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <numeric>
@@ -60,7 +61,8 @@ void ExpectBitsEverywhere(const std::vector<float>& want, bool shared, F run) {
       Context context(threads, isa);
       EXPECT_TRUE(SameBits(want, run(context))) << IsaName(isa) << ", " << threads << " threads";
       if (!shared || threads == 1) continue;
-      for (int again = 0; again < 5000 && context.pool().WorkersUsed() < 2; ++again) {
+      const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (context.pool().WorkersUsed() < 2 && std::chrono::steady_clock::now() < patience) {
         ASSERT_TRUE(SameBits(want, run(context))) << IsaName(isa) << ", " << threads << " threads, again";
       }
       EXPECT_GE(context.pool().WorkersUsed(), 2) << IsaName(isa) << ", " << threads << " threads";
