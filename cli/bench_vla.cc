@@ -10,6 +10,7 @@
 
 #include "cli/table.h"
 #include "kinetok/base/sha256.h"
+#include "kinetok/base/summary.h"
 #include "kinetok/vla/policy.h"
 
 namespace kinetok::cli {
@@ -40,13 +41,6 @@ Image DrawScene() {
     }
   }
   return scene;
-}
-
-// The smallest of the values that `share` of them do not exceed.
-double Percentile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  const double rank = std::ceil(share * static_cast<double>(values.size()));
-  return values[static_cast<size_t>(std::max(1.0, rank)) - 1];
 }
 
 double Sum(const std::vector<double>& values) {

@@ -11,9 +11,9 @@
 #ifdef KINETOK_WITH_SIM
 #include "cli/progress.h"
 #include "cli/sampling_flags.h"
+#include "kinetok/base/summary.h"
 #include "kinetok/vla/policy.h"
 #include "sim/evaluation.h"
-#include "sim/interval.h"
 #endif
 
 namespace kinetok::cli {

@@ -68,18 +68,17 @@ std::unique_ptr<ProgressBar> EpisodeBar(const std::string& label, int64_t episod
 }
 
 OrderedJson IntervalJson(int64_t successes, int64_t trials) {
-  const sim::Interval interval = sim::WilsonInterval(successes, trials);
-  return {interval.low, interval.high};
+  const Proportion p = MakeProportion(successes, trials);
+  return {p.low, p.high};
 }
 
 double Share(int64_t successes, int64_t trials) {
-  return trials > 0 ? static_cast<double>(successes) / static_cast<double>(trials) : 0;
+  return MakeProportion(successes, trials).value;
 }
 
 std::string ShareText(int64_t successes, int64_t trials) {
-  const sim::Interval interval = sim::WilsonInterval(successes, trials);
-  return fmt::format("{:.1f}% ({:.1f} to {:.1f})", 100 * Share(successes, trials), 100 * interval.low,
-                     100 * interval.high);
+  const Proportion p = MakeProportion(successes, trials);
+  return fmt::format("{:.1f}% ({:.1f} to {:.1f})", 100 * p.value, 100 * p.low, 100 * p.high);
 }
 
 }  // namespace kinetok::cli

@@ -35,9 +35,9 @@ OrderedJson ToJson(const sim::Evaluation& e) {
           {"by_task", by_task},
           {"steps", e.steps},
           {"action_ms",
-           {{"p50", 1e3 * sim::Percentile(e.seconds, 0.5)},
-            {"p99", 1e3 * sim::Percentile(e.seconds, 0.99)},
-            {"max", 1e3 * sim::Percentile(e.seconds, 1)}}},
+           {{"p50", 1e3 * Percentile(e.seconds, 0.5)},
+            {"p99", 1e3 * Percentile(e.seconds, 0.99)},
+            {"max", 1e3 * Percentile(e.seconds, 1)}}},
           {"actions_fingerprint", e.actions_fingerprint}};
 }
 
@@ -50,8 +50,8 @@ std::string ToTable(const sim::Evaluation& e) {
   for (const sim::TaskScore& task : e.by_task) add(Name(task.kind), task.episodes, task.successes, task.steps);
   add("all", e.episodes, e.successes, e.steps);
   return table.Text() + fmt::format("an action took {:.2f} ms (median), {:.2f} ms (99%), {:.2f} ms (longest)\n",
-                                    1e3 * sim::Percentile(e.seconds, 0.5), 1e3 * sim::Percentile(e.seconds, 0.99),
-                                    1e3 * sim::Percentile(e.seconds, 1));
+                                    1e3 * Percentile(e.seconds, 0.5), 1e3 * Percentile(e.seconds, 0.99),
+                                    1e3 * Percentile(e.seconds, 1));
 }
 
 void WritePictures(const sim::EvaluatedEpisode& episode, const Flags& flags) {
@@ -81,7 +81,7 @@ int Run(const Common& common, Flags& flags) {
   }
   std::optional<Policy> policy;
   if (!flags.expert) {
-    policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa});
+    policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa}, common.Loading());
     flags.driver.options.sampler.seed = o.seed;
   }
   o.images = !flags.expert;
@@ -120,6 +120,7 @@ void AddSimRun(CLI::App& group, Common& common) {
                                  [flags, &common] { return Run(common, *flags); });
   sim::EvaluationOptions& o = flags->options;
   flags->driver.Add(command);
+  AddAdapter(command, common);
   command->add_flag("--expert", flags->expert, "The scripted expert instead of a model: how much can be reached");
   command->add_option("--episodes", o.episodes, "How many")->capture_default_str();
   flags->scenes.Add(command);

@@ -87,15 +87,8 @@ Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOption
     fingerprint.Update(std::as_bytes(std::span(result.actions)));
     if (options.on_episode) options.on_episode(episode);
   }
-  std::sort(out.seconds.begin(), out.seconds.end());
   out.actions_fingerprint = fingerprint.Hex();
   return out;
-}
-
-double Percentile(std::span<const double> sorted, double share) {
-  if (sorted.empty()) return 0;
-  const double rank = std::ceil(share * static_cast<double>(sorted.size()));
-  return sorted[static_cast<size_t>(std::clamp(rank, 1.0, static_cast<double>(sorted.size()))) - 1];
 }
 
 void AskOptions::Check() const {

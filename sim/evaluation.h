@@ -49,7 +49,7 @@ struct TaskScore {
 struct Evaluation {
   int64_t episodes = 0, successes = 0, steps = 0;
   std::vector<TaskScore> by_task{};   // in the order of the options
-  std::vector<double> seconds{};      // that each action took, sorted
+  std::vector<double> seconds{};      // that each action took
   std::string actions_fingerprint{};  // SHA-256 over all actions as they were given, seven float64 each
   bool cancelled = false;
 };
@@ -58,9 +58,6 @@ struct Evaluation {
 EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& controllers, const EvaluationOptions& options,
                                  Renderer* renderer);
 Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOptions& options);
-
-// The value below which a share of the sorted numbers lies (nearest rank); 0 without numbers.
-double Percentile(std::span<const double> sorted, double share);
 
 struct AskOptions {
   int64_t episodes = 100;  // scenes; the expert moves in each for a while first

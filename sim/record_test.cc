@@ -163,14 +163,6 @@ TEST(Evaluation, ControlsTakeTheImageOrTheInstructionAway) {
   for (uint64_t i = 0; i < 3; ++i) EXPECT_NE(told[i], DrawSituation(6, i).instruction);
 }
 
-TEST(Evaluation, PercentilesAreNearestRanks) {
-  const std::vector<double> sorted = {1, 2, 3, 4};
-  EXPECT_EQ(Percentile(sorted, 0.5), 2);
-  EXPECT_EQ(Percentile(sorted, 0.99), 4);
-  EXPECT_EQ(Percentile(sorted, 0), 1);
-  EXPECT_EQ(Percentile({}, 0.5), 0);
-}
-
 TEST(Ask, TruthScoresEverythingAndAConstantAnswerNoMoreThanChance) {
   const AskOptions options{.episodes = 25, .seed = 1, .image_size = 16};
   const AskReport truth = Ask([](const Image&, const Question& q) { return " " + q.answer; }, options);

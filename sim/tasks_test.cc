@@ -4,7 +4,6 @@
 #include <set>
 
 #include "sim/expert.h"
-#include "sim/interval.h"
 #include "sim/noise.h"
 #include "sim/sim_test_support.h"
 
@@ -181,24 +180,6 @@ TEST(Noise, IsAFunctionOfItsArgumentsAndNothingAtLevelZero) {
   // 30% of the steps and the bursts: 3% begin in a step and last for 4.5 on average.
   EXPECT_NEAR(static_cast<double>(changed) / 400, 1 - 0.7 * 0.87, 0.1);
   EXPECT_THAT(ErrorOf([&] { Disturb(action, 1.5, 0, 0, 0); }), HasSubstr("noise is 1.5; expected 0 to 1"));
-}
-
-// Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
-TEST(WilsonInterval, HasThePublishedValues) {
-  struct Case {
-    int64_t successes, trials;
-    double low, high;
-  };
-  for (const Case& c :
-       {Case{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611}, {1, 29, 0.0061, 0.1718}}) {
-    const Interval interval = WilsonInterval(c.successes, c.trials);
-    EXPECT_NEAR(interval.low, c.low, 5e-5) << c.successes << "/" << c.trials;
-    EXPECT_NEAR(interval.high, c.high, 5e-5) << c.successes << "/" << c.trials;
-  }
-  EXPECT_EQ(WilsonInterval(7, 7).high, 1);
-  EXPECT_EQ(WilsonInterval(0, 0).low, 0);
-  EXPECT_EQ(WilsonInterval(0, 0).high, 1);
-  EXPECT_THAT(ErrorOf([] { WilsonInterval(3, 2); }), HasSubstr("3 successes in 2 trials"));
 }
 
 }  // namespace

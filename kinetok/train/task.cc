@@ -203,15 +203,6 @@ void TaskOptions::Check() const {
   if (limit < 0) Fail("limit is {}; it must be 0 (all) or more", limit);
 }
 
-Proportion MakeProportion(int64_t hits, int64_t count) {
-  constexpr double z = 1.959963984540054;  // of 97.5%
-  const auto n = static_cast<double>(count);
-  const double p = static_cast<double>(hits) / n;
-  const double centre = (p + z * z / (2 * n)) / (1 + z * z / n);
-  const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  return {p, std::max(0.0, centre - half), std::min(1.0, centre + half)};
-}
-
 std::string PromptWithShots(const Task& task, size_t example, const Task& pool, const TaskOptions& options) {
   std::string prompt;
   if (options.shots > 0) {

@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kinetok/base/summary.h"
 #include "kinetok/kernels/context.h"
 #include "kinetok/model/model.h"
 
@@ -55,11 +56,6 @@ struct TaskOptions {
 
   void Check() const;  // Throws Error that starts with the field's name
 };
-
-struct Proportion {
-  double value = 0, low = 0, high = 0;  // with Wilson's 95% interval (1927)
-};
-Proportion MakeProportion(int64_t hits, int64_t count);
 
 struct TaskReport {
   int64_t examples = 0;

@@ -79,16 +79,6 @@ TEST(Task, MalformedLinesNameFileLineAndField) {
   }
 }
 
-// Wilson's interval of 8 in 10, from Newcombe 1998 (Statistics in Medicine 17, 857), and at the ends.
-TEST(Task, ProportionsCarryWilsonsInterval) {
-  const Proportion p = MakeProportion(8, 10);
-  EXPECT_EQ(p.value, 0.8);
-  EXPECT_NEAR(p.low, 0.4902, 5e-5);
-  EXPECT_NEAR(p.high, 0.9433, 5e-5);
-  EXPECT_NEAR(MakeProportion(0, 10).low, 0, 1e-12);
-  EXPECT_NEAR(MakeProportion(10, 10).high, 1, 1e-12);
-}
-
 Task NumberedTask(int groups) {
   Task task{.format = "completion", .examples = {}};
   for (int i = 0; i < 12; ++i) {
