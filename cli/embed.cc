@@ -32,7 +32,7 @@ int Embed(const Common& common, Flags& flags) {
   if (flags.texts.empty()) flags.texts.push_back(ReadStdin());
   const EmbedOptions options = Options(flags);
   const auto context = common.MakeContext();
-  const auto model = Model::Load(*context, flags.model);
+  const auto model = Model::Load(*context, flags.model, common.Loading());
   const std::vector<std::vector<float>> vectors = EmbedTexts(*context, *model, flags.texts, options);
   OrderedJson similarities = OrderedJson::array();
   for (const auto& a : vectors) {
@@ -69,6 +69,7 @@ void AddEmbed(CLI::App& app, Common& common) {
                   "kinetok embed --model all-minilm-l6-v2 --text \"A cat sleeps.\" --text \"A dog naps.\""},
                  [flags, &common] { return Embed(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory; a sentence-transformers one says how to pool");
+  AddAdapter(command, common);
   AddTexts(command, "--text", flags->texts, "A sentence; may be repeated; default: stdin");
   command->add_option("--pooling", flags->pooling, "mean or cls; default: as the directory says, else mean");
   command->add_flag("--normalize", flags->normalize, "Vectors of length 1");

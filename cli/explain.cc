@@ -40,13 +40,14 @@ std::vector<std::string> ModelText::Labels() const {
   return labels;
 }
 
-void ModelTextFlags::Add(CLI::App* command) {
+void ModelTextFlags::Add(CLI::App* command, Common& common) {
   command->add_option("--model", model, "A model's directory: models/writer is bundled");
+  AddAdapter(command, common);
   prompt.Add(command, true);
   AddNoParseSpecial(command, no_parse_special);
 }
 
-ModelText ModelTextFlags::Load(Context& context) const {
+ModelText ModelTextFlags::Load(const Common& common, Context& context) const {
   RequireModel(model);
   ModelText out;
   std::string content;
@@ -56,8 +57,7 @@ ModelText ModelTextFlags::Load(Context& context) const {
   } else {
     content = prompt.Text();
   }
-  out.model = Model::Load(context, model,
-                          {.dtype = {}, .tokenizer = as_ids ? TokenizerUse::kIfPossible : TokenizerUse::kRequired});
+  out.model = Model::Load(context, model, common.Loading(as_ids ? TokenizerUse::kIfPossible : TokenizerUse::kRequired));
   if (!as_ids) out.ids = prompt.Encode(*out.model, content, !no_parse_special);
   CheckPrompt(out.model->config(), out.ids);
   return out;
@@ -95,9 +95,9 @@ std::pair<std::vector<std::string>, std::vector<double>> ParseProbabilities(cons
   return {names, probabilities};
 }
 
-void NextTokenFlags::Add(CLI::App* command) {
+void NextTokenFlags::Add(CLI::App* command, Common& common) {
   command->add_option("--probs", probs, "A distribution, in place of a model's: \"a=0.6,b=0.4\"");
-  source.Add(command);
+  source.Add(command, common);
 }
 
 NextToken::NextToken(const Common& common, const NextTokenFlags& flags) {
@@ -112,7 +112,7 @@ NextToken::NextToken(const Common& common, const NextTokenFlags& flags) {
     throw UsageError("nothing to explain: give --probs \"a=0.6,b=0.4\", or --model DIR and --prompt TEXT");
   }
   const auto context = common.MakeContext();
-  text_ = flags.source.Load(*context);
+  text_ = flags.source.Load(common, *context);
   logits_ = NextLogits(*context, *text_.model, text_.ids);
 }
 

@@ -29,15 +29,15 @@ struct ModelTextFlags {
   std::string model, text;
   PromptFlags prompt;
   bool no_parse_special = false;
-  void Add(CLI::App* command);
-  ModelText Load(Context& context) const;
+  void Add(CLI::App* command, Common& common);
+  ModelText Load(const Common& common, Context& context) const;
 };
 
 // The distribution over the next token that is explained: --probs, or a model's after a prompt.
 struct NextTokenFlags {
   std::string probs;
   ModelTextFlags source;
-  void Add(CLI::App* command);
+  void Add(CLI::App* command, Common& common);
 };
 class NextToken {
  public:

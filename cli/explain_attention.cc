@@ -104,7 +104,7 @@ int ExplainAttention(const Common& common, const Flags& flags) {
     }
   }
   const auto context = common.MakeContext();
-  const ModelText text = flags.source.Load(*context);
+  const ModelText text = flags.source.Load(common, *context);
   const ModelConfig& config = text.model->config();
   if (head >= config.num_attention_heads) {
     throw UsageError(fmt::format("--head is {}; the model has heads 0 to {}", head, config.num_attention_heads - 1));
@@ -150,7 +150,7 @@ void AddExplainAttention(CLI::App& group, Common& common) {
       {"attention", "Where each token of a text looks, in one layer of a model",
        "kinetok explain attention --model models/writer --prompt \"To be, or not to be\" --layer 2 --head 0"},
       [flags, &common] { return ExplainAttention(common, *flags); });
-  flags->source.Add(command);
+  flags->source.Add(command, common);
   command->add_option("--layer", flags->layer, "From 0")->capture_default_str();
   command->add_option("--head", flags->head, "From 0; all (or -1): every one; mean: their mean")->capture_default_str();
   flags->picture.Add(command);

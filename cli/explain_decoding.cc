@@ -173,7 +173,7 @@ void AddExplainDecoding(CLI::App& group, Common& common) {
       {"decoding", "What greedy, top-k and top-p keep of a distribution, or what one chain of filters does",
        "kinetok explain decoding --probs \"고양이=0.4,강아지=0.3,새=0.15,물고기=0.1,자동차=0.05\" --top-p 0.9"},
       [flags, &common] { return ExplainDecoding(common, *flags); });
-  flags->source.Add(command);
+  flags->source.Add(command, common);
   flags->chain.Add(command, flags->sampler);
   AddTop(command, flags->top);
   flags->picture.Add(command);
@@ -186,7 +186,7 @@ void AddExplainTemperature(CLI::App& group, Common& common) {
                  {"temperature", "A distribution at several temperatures, with its entropy",
                   "kinetok explain temperature --model models/writer --prompt \"ROMEO:\" --temperatures \"0.5 1 2\""},
                  [flags, &common] { return ExplainTemperature(common, *flags); });
-  flags->source.Add(command);
+  flags->source.Add(command, common);
   command->add_option("--temperatures", flags->temperatures, "Several, as in \"0.5 1 2\"")->capture_default_str();
   AddTop(command, flags->top);
   flags->picture.Add(command);

@@ -36,7 +36,7 @@ int ExplainSteps(const Common& common, StepsFlags& flags) {
     flags.sampler.Check();
   });
   const auto context = common.MakeContext();
-  const ModelText text = flags.source.Load(*context);
+  const ModelText text = flags.source.Load(common, *context);
   const Tokenizer* tokenizer = text.model->tokenizer();
   const std::vector<TracedStep> steps =
       TraceGeneration(*context, *text.model, text.ids, flags.sampler, flags.steps, flags.top);
@@ -107,7 +107,7 @@ struct TeacherFlags {
 int ExplainTeacherForcing(const Common& common, const TeacherFlags& flags) {
   RequireModel(flags.model);
   const auto context = common.MakeContext();
-  const auto model = Model::Load(*context, flags.model);
+  const auto model = Model::Load(*context, flags.model, common.Loading());
   const std::vector<int32_t> ids = EncodePrompt(*model, flags.text, !flags.no_parse_special);
   const TeacherForcing trace = TraceTeacherForcing(*context, *model, ids);
   const Tokenizer* tokenizer = model->tokenizer();
@@ -154,7 +154,7 @@ void AddExplainSteps(CLI::App& group, Common& common) {
        "The autoregressive loop, step by step, and what the KV cache saves; greedy unless a drawing flag is given",
        "kinetok explain steps --model models/writer --prompt \"오늘 날씨가\" -n 5"},
       [flags, &common] { return ExplainSteps(common, *flags); });
-  flags->source.Add(command);
+  flags->source.Add(command, common);
   const CLI::Range many(1, 1000);
   command->add_option("-n,--steps", flags->steps, "How many tokens")->capture_default_str()->check(many);
   command->add_option("--top", flags->top, "How many candidates are shown")->capture_default_str()->check(many);
@@ -170,6 +170,7 @@ void AddExplainTeacherForcing(CLI::App& group, Common& common) {
                   "kinetok explain teacher-forcing --model models/writer --text \"To be, or not to be\""},
                  [flags, &common] { return ExplainTeacherForcing(common, *flags); });
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
+  AddAdapter(command, common);
   command->add_option("--text", flags->text, "The text")->required();
   AddNoParseSpecial(command, flags->no_parse_special);
 }

@@ -29,7 +29,7 @@ int FillMask(const Common& common, const Flags& flags) {
   if (flags.top < 1) throw UsageError(fmt::format("--top is {}; it must be at least 1", flags.top));
   const std::string text = flags.text_option->count() > 0 ? flags.text : ReadStdin();
   const auto context = common.MakeContext();
-  const auto model = Model::Load(*context, flags.model);
+  const auto model = Model::Load(*context, flags.model, common.Loading());
   const std::vector<FilledMask> masks = kinetok::FillMask(*context, *model, text, flags.top);
   if (common.json) {
     OrderedJson all = OrderedJson::array();
@@ -59,6 +59,7 @@ void AddFillMask(CLI::App& app, Common& common) {
                   "kinetok fill-mask --model bert-base-uncased --text \"The capital of France is [MASK].\""},
                  [flags, &common] { return FillMask(common, *flags); });
   command->add_option("--model", flags->model, "A BERT's directory");
+  AddAdapter(command, common);
   flags->text_option = command->add_option("--text", flags->text, "A text with one or more [MASK]; default: stdin");
   command->add_option("--top", flags->top, "How many guesses for each")->capture_default_str();
 }

@@ -64,6 +64,7 @@ void AddServe(CLI::App& app, Common& common) {
                                   "kinetok serve --model openvla-7b --port 8000 --unnorm-key bridge_orig"},
                                  [flags, &common] { return Serve(common, *flags); });
   command->add_option("--model", flags->model, "A policy's directory, in OpenVLA's layout");
+  AddAdapter(command, common);
   command->add_option("--host", flags->server.host, "The address to listen at; 0.0.0.0 lets other machines ask")
       ->capture_default_str();
   command->add_option("--port", flags->server.port, "0: one that is free, which is told")

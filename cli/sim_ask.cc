@@ -79,6 +79,7 @@ void AddSimAsk(CLI::App& group, Common& common) {
                                  [flags, &common] { return Ask(common, *flags); });
   sim::AskOptions& o = flags->options;
   command->add_option("--model", flags->model, "A policy's directory, in OpenVLA's layout");
+  AddAdapter(command, common);
   command->add_option("--episodes", o.episodes, "How many scenes")->capture_default_str();
   command->add_option("--questions-per-episode", o.questions_per_episode, "At most so many about a scene")
       ->capture_default_str();

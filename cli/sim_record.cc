@@ -66,7 +66,7 @@ int Record(const Common& common, Flags& flags) {
   CheckFlags([&] { o.Check(); });
   std::optional<Policy> policy;
   if (!flags.driver.model.empty()) {
-    policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa});
+    policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa}, common.Loading());
     flags.driver.options.sampler.seed = o.seed;
     o.policy = PolicyController(*policy, flags.driver.options, 0);
   }
@@ -111,6 +111,7 @@ void AddSimRecord(CLI::App& group, Common& common) {
   command->add_option("--questions", o.questions, "Also questions about the pictures, into this JSON lines file");
   command->add_option("--questions-per-episode", o.questions_per_episode, "At most so many")->capture_default_str();
   flags->driver.Add(command);
+  AddAdapter(command, common);
   o.policy_share = 0.5;
   flags->share_option =
       command

@@ -55,7 +55,7 @@ Shown FromRun(const Common& common, Flags& flags) {
   if (flags.episode < 0) throw UsageError(fmt::format("--episode is {}; expected at least 0", flags.episode));
   std::optional<Policy> policy;
   if (!flags.driver.model.empty()) {
-    policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa});
+    policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa}, common.Loading());
     flags.driver.options.sampler.seed = o.seed;
   }
   sim::Renderer renderer(o.image_size);
@@ -108,6 +108,7 @@ void AddSimView(CLI::App& group, Common& common) {
   command->add_option("--every", flags->every, "Each so many steps a picture; 0: twelve pictures at most")
       ->capture_default_str();
   flags->driver.Add(command);
+  AddAdapter(command, common);
   command->add_flag("--expert", flags->expert, "The scripted expert moves the robot; so it does without --model");
   flags->scenes.Add(command);
   command->add_option("--max-steps", flags->max_steps, "The longest episode")->capture_default_str();

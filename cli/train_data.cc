@@ -135,6 +135,9 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
   const std::string camera = flags.camera.empty() ? std::string(kDefaultCamera) : flags.camera;
 
   TrainingSources out;
+  if (files.text.empty() && !flags.val_data.empty()) {
+    throw UsageError("--val-data is held-out text, and --data has no text; --val-fraction holds out the other kinds");
+  }
   if (!files.text.empty()) {
     AddShares(
         {std::make_shared<TextExamples>(ResolveText(flags, files.text, separator, *tokenizer, directory), block_size)},

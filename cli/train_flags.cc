@@ -276,7 +276,9 @@ void ApplyConfigFile(TrainFlags& flags) {
     if (option->count() > 0) typed.insert(option);
   }
   for (const auto& [key, value] : object.json().items()) {
-    if (key == "train-data" || key == "validation-data" || value.is_null()) continue;  // of a saved train_config.json
+    // What a saved train_config.json says beside the flags.
+    if (key == "train-data" || key == "validation-data" || value.is_null()) continue;
+    if (key == "model-config" && flags.finetune) continue;
     CLI::Option* option = OptionOfKey(flags, key);
     const std::set<CLI::Option*> excluded = option->get_excludes();
     if (typed.contains(option) || std::ranges::any_of(excluded, [&](auto* o) { return typed.contains(o); })) continue;

@@ -154,6 +154,24 @@ TEST_F(CliFinetuneTest, AnAdapterIsTrainedAndChangesTheActionsOfItsModel) {
   EXPECT_EQ(actions("whole_policy"), merged);
 }
 
+TEST_F(CliFinetuneTest, WhatARunSaysOfItselfMakesTheSameRunAgain) {
+  for (const std::string how : {"", " --lora-rank 2 --lora-alpha 3 --lora-targets q_proj"}) {
+    RunJson("finetune --model vla --data demos.hdf5 --max-steps 3 --batch-size 4 --eval-every 0 --restart --out first" +
+            how);
+    std::filesystem::copy_file(dir_ / "first/train_config.json", dir_ / "again.json",
+                               std::filesystem::copy_options::overwrite_existing);
+    RunJson("finetune --config again.json --restart --out second");
+    const char* weights = how.empty() ? "model.safetensors" : "adapter_model.safetensors";
+    EXPECT_EQ(ReadFile(dir_ / "first" / weights), ReadFile(dir_ / "second" / weights)) << how;
+  }
+  // Started over as an adapter, the run left no model behind.
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "first/model.safetensors"));
+#ifdef KINETOK_WITH_SIM
+  const Json run = RunJson("sim run --model vla --adapter first --episodes 1 --max-steps 1 --tasks reach");
+  EXPECT_TRUE(run.contains("success_rate"));
+#endif
+}
+
 TEST_F(CliFinetuneTest, WhatDoesNotFitIsTold) {
   ExpectError("finetune --data demos.hdf5 --out x", 2, "--model");
   ExpectError("finetune --model model --data demos.hdf5 --out x", 1, "model (of type gpt2) sees no images");
@@ -164,6 +182,7 @@ TEST_F(CliFinetuneTest, WhatDoesNotFitIsTold) {
   ExpectError("finetune --model vla --data demos.hdf5 --out x --image-augmentation much", 2, "--image-augmentation");
   ExpectError("finetune --model vla --data demos.hdf5 --out x --lora-alpha 3", 2, "--lora-rank is missing");
   ExpectError("finetune --model vla --data demos.hdf5 --out x --lora-rank 2 --lora-targets c_attn", 1, "\"c_attn\"");
+  ExpectError("finetune --model vla --data demos.hdf5 --val-data text.txt --out x", 2, "--data has no text");
   ExpectError("finetune --model vla --data demos.hdf5 --out x --camera wrist", 1, "has no camera \"wrist\"");
   ExpectError("act --model vla --adapter model --image demos.hdf5 --instruction x", 1, "adapter_config.json");
   ExpectError("eval --model model --data demos.hdf5", 1, "sees no images");

@@ -76,19 +76,19 @@ int64_t WeightBytes(const ParameterList& list, std::span<const DType> dtypes) {
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem::path& path, LoadOptions options) {
-  const LoadOptions o = std::move(options);
+std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem::path& path,
+                                         const LoadOptions& options) {
   const ModelFiles files(path);
   std::shared_ptr<Model> model(new Model(files.config()));
   const ParameterList& list = model->list_;
   const auto& [tensors, found, unread] = files.tensors();
-  if (o.tokenizer != TokenizerUse::kNone) {
+  if (options.tokenizer != TokenizerUse::kNone) {
     try {
       auto tokenizer = files.LoadTokenizer();
       CheckTokenizer(path, *tokenizer, model->config_);
       model->tokenizer_ = std::move(tokenizer);
     } catch (const Error& e) {
-      if (o.tokenizer == TokenizerUse::kRequired) throw;
+      if (options.tokenizer == TokenizerUse::kRequired) throw;
       model->tokenizer_problem_ = e.what();
     }
   }
@@ -96,7 +96,7 @@ std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem
   // The packed dtype of a parameter is that of its first tensor, unless the caller asks for another.
   std::vector<DType> dtypes(list.all.size(), DType::kF32);
   for (size_t i = tensors.size(); i-- > 0;) {
-    if (tensors[i].parameter >= 0) dtypes[tensors[i].parameter] = o.dtype.value_or(found[i]->RequireType());
+    if (tensors[i].parameter >= 0) dtypes[tensors[i].parameter] = options.dtype.value_or(found[i]->RequireType());
   }
   model->Prepare(WeightBytes(list, dtypes), path.string());
 
@@ -115,7 +115,7 @@ std::shared_ptr<const Model> Model::Load(Context& context, const std::filesystem
     }
     found[i]->Drop();
   }
-  if (!o.adapter.empty()) model->LoadLora(context, files, o);
+  if (!options.adapter.empty()) model->LoadLora(context, files, options);
   return model;
 }
 

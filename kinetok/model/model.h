@@ -71,7 +71,7 @@ class Model {
   // Reads a Hugging Face directory or a .gguf file, which is mapped: memory holds the packed weights and the tensor
   // that is being packed. Throws Error naming file, field and value; checks free memory first.
   static std::shared_ptr<const Model> Load(Context& context, const std::filesystem::path& path,
-                                           LoadOptions options = {});
+                                           const LoadOptions& options = {});
   // From parameters in memory (training's flat array): what the trainer samples and evaluates with, and tests.
   static std::shared_ptr<const Model> FromParameters(Context& context, const ModelConfig& config,
                                                      std::span<const float> flat, DType dtype,

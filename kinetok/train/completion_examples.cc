@@ -34,6 +34,9 @@ std::optional<StepReference> ParseStep(const std::string& reference) {
 CompletionExamples::CompletionExamples(const std::filesystem::path& file, std::shared_ptr<const Tokenizer> tokenizer,
                                        const ImageProcessor* images, int64_t patches, const CompletionOptions& options)
     : file_(file), tokenizer_(std::move(tokenizer)), options_(options), patches_(patches) {
+  if (!(options.held_out >= 0 && options.held_out < 1)) {
+    Fail("held_out is {}; it must be at least 0 and below 1", options.held_out);
+  }
   if (images != nullptr) images_ = std::make_shared<ImageProcessor>(*images);
   const std::string_view text(reinterpret_cast<const char*>(file_.bytes().data()), file_.size());
   int64_t number = 0;

@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConfig = "train_config.json";
+constexpr const char* kAdapter = "adapter_model.safetensors";
 constexpr const char* kState = "trainer_state.safetensors";
 constexpr const char* kLog = "log.jsonl";
 constexpr const char* kStaged = ".next";  // behind the name of a file that waits for Begin
@@ -113,7 +114,8 @@ RunDirectory::RunDirectory(fs::path path, bool restart) : path_(std::move(path))
   } catch (const fs::filesystem_error& e) {
     Fail("{}: {}", path_.string(), e.code().message());
   }
-  if (!restart && !holds_run() && fs::exists(path_ / "model.safetensors", error)) {
+  const bool model = fs::exists(path_ / "model.safetensors", error) || fs::exists(path_ / kAdapter, error);
+  if (!restart && !holds_run() && model) {
     Fail("{}: holds a model that is not a training run; choose another --out, or --restart to overwrite it",
          path_.string());
   }
@@ -158,7 +160,8 @@ void RunDirectory::Begin(const OrderedJson& config) {
       fs::remove(path_ / kState);  // first: without it nothing resumes
       SyncDirectory(path_);
       for (const char* file : {kLog, "model.safetensors", "config.json", "generation_config.json", "tokenizer.json",
-                               "tokenizer_config.json", "loss.png", "loss.svg"}) {
+                               "tokenizer_config.json", "preprocessor_config.json", "dataset_statistics.json", kAdapter,
+                               "adapter_config.json", "loss.png", "loss.svg"}) {
         fs::remove(path_ / file);
       }
     }

@@ -137,7 +137,9 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
   config_["validation-data"] = data_.DescribeHeldOut();
   if (lora_) {
     const LoraOptions& o = lora_->options;
-    config_["lora"] = {{"rank", o.rank}, {"alpha", o.alpha}, {"targets", o.targets}};
+    config_["lora-rank"] = o.rank;
+    config_["lora-alpha"] = o.alpha;
+    config_["lora-targets"] = o.targets;
     if (job_.base.empty()) Fail("an adapter needs a model that it is for; expected the one to fine-tune");
   }
   std::vector<std::string> free_fields(FreeTrainFields().begin(), FreeTrainFields().end());
