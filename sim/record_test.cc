@@ -46,7 +46,7 @@ TEST_F(RecordTest, ReadsBackAsItHappened) {
     EXPECT_EQ(episode.at("task"), Name(situation.task.kind));
     EXPECT_EQ(episode.at("success"), true);
     steps += info.steps;
-    const std::vector<double> actions = file.Actions(demo);
+    const std::vector<double>& actions = file.Actions(demo);
     Simulator simulator(situation.scene);
     for (int64_t step = 0; step < info.steps; ++step) {
       EXPECT_EQ(file.ReadImage(demo, step).pixels, renderer.Render(simulator).pixels);
@@ -83,7 +83,7 @@ TEST_F(RecordTest, LabelsAreTheExpertsWhoeverDrives) {
   const DemonstrationFile file(options.out);
   const Situation situation = DrawSituation(2, 0);
   Simulator simulator(situation.scene);
-  const std::vector<double> actions = file.Actions(0);
+  const std::vector<double>& actions = file.Actions(0);
   for (size_t step = 0; step < 12; ++step) {
     EXPECT_EQ(actions[step * kActionSize], ExpertAction(situation.scene, situation.task, simulator.state())[0]);
     simulator.Step(idle({}, "", {}));
@@ -96,7 +96,7 @@ TEST_F(RecordTest, TheSameSeedGivesTheSameNumbersAlsoWithNoise) {
     Record(options);
     const DemonstrationFile file(options.out);
     std::vector<double> all = file.Actions(0);
-    const std::vector<double> more = file.Actions(1);
+    const std::vector<double>& more = file.Actions(1);
     all.insert(all.end(), more.begin(), more.end());
     return all;
   };

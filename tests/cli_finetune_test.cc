@@ -1,4 +1,6 @@
 // kinetok finetune as a user runs it: demonstrations, questions and text in, a policy or an adapter out.
+#include <fmt/format.h>
+
 #include "kinetok/io/demonstrations.h"
 #include "kinetok/model/checkpoint.h"
 #include "tests/cli_test_support.h"
