@@ -8,8 +8,6 @@
 namespace kinetok {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::Contains;
 using ::testing::HasSubstr;
 
 // A policy of random weights, "vla", and demonstrations, "demos.hdf5": where the bright square is, there it goes.
