@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -30,7 +31,7 @@ void AddSimView(CLI::App& group, Common& common);
 struct SceneFlags {
   uint64_t seed = 0;
   std::string tasks = "reach,push,pick,pick_bar,place", combinations = "seen";
-  int64_t image_size = 128;
+  int64_t image_size = sim::kImageSize;
 
   void Add(CLI::App* command);
   sim::LayoutOptions Layout() const;  // UsageError naming the flag
@@ -48,6 +49,10 @@ struct DriverFlags {
 
 // A policy as the simulator's controller; tokens are drawn anew in each step. `policy` must outlive it.
 sim::Controller PolicyController(Policy& policy, const ActOptions& options, int64_t episode);
+
+// What the model says to QuestionPrompt: greedy, a few words.
+std::string AnswerQuestion(Policy& policy, const Image& image, const sim::Question& question,
+                           const std::function<bool()>& cancelled = {});
 
 // A progress line for so many episodes on stderr.
 std::unique_ptr<ProgressBar> EpisodeBar(const std::string& label, int64_t episodes, const std::string& unit,

@@ -52,14 +52,10 @@ int Ask(const Common& common, Flags& flags) {
   o.cancelled = [&] { return interrupted.load(); };
   const auto bar = EpisodeBar("asking", o.episodes, "scenes");
   o.on_episode = [&](int64_t episodes) { bar->Update(episodes); };
-  constexpr int64_t kLongestAnswer = 12;  // tokens
-  const GenerateOptions generate{
-      .sampler = {.greedy = true}, .max_new_tokens = kLongestAnswer, .stop = {"\n"}, .cancelled = o.cancelled};
-  const sim::AskReport report = sim::Ask(
-      [&](const Image& image, const sim::Question& question) {
-        return policy.Answer(image.view(), QuestionPrompt(question), generate).text;
-      },
-      o);
+  const sim::AskReport report =
+      sim::Ask([&](const Image& image,
+                   const sim::Question& question) { return AnswerQuestion(policy, image, question, o.cancelled); },
+               o);
   bar->Clear();
   if (common.json) {
     PrintJson(ToJson(report));

@@ -16,7 +16,8 @@ void SceneFlags::Add(CLI::App* command) {
       ->add_option("--combinations", combinations,
                    "Colours and shapes of the objects that are asked for: seen, unseen (held out of training) or all")
       ->capture_default_str();
-  command->add_option("--image-size", image_size, "Pixels of a picture's side")->capture_default_str();
+  command->add_option("--image-size", image_size, "Pixels of the side of a picture that a model sees")
+      ->capture_default_str();
 }
 
 sim::LayoutOptions SceneFlags::Layout() const {
@@ -54,6 +55,14 @@ sim::Controller PolicyController(Policy& policy, const ActOptions& options, int6
     std::copy(action.values.begin(), action.values.end(), values.begin());
     return values;
   };
+}
+
+std::string AnswerQuestion(Policy& policy, const Image& image, const sim::Question& question,
+                           const std::function<bool()>& cancelled) {
+  constexpr int64_t kLongestAnswer = 12;  // tokens
+  const GenerateOptions options{
+      .sampler = {.greedy = true}, .max_new_tokens = kLongestAnswer, .stop = {"\n"}, .cancelled = cancelled};
+  return policy.Answer(image.view(), QuestionPrompt(question), options).text;
 }
 
 std::unique_ptr<ProgressBar> EpisodeBar(const std::string& label, int64_t episodes, const std::string& unit,

@@ -31,6 +31,7 @@ OrderedJson ToJson(const sim::RecordSummary& summary, const Flags& flags, double
           {"success_rate", Share(summary.successes, summary.episodes)},
           {"steps", summary.steps},
           {"questions", summary.questions},
+          {"descriptions", summary.descriptions},
           {"by_task", by_task},
           {"seconds", seconds}};
 }
@@ -50,6 +51,9 @@ std::string ToTable(const sim::RecordSummary& summary, const Flags& flags, doubl
                       static_cast<double>(summary.steps) / seconds);
   if (!flags.options.questions.empty()) {
     text += fmt::format("{}: {} questions\n", flags.options.questions.string(), summary.questions);
+  }
+  if (!flags.options.descriptions.empty()) {
+    text += fmt::format("{}: {} descriptions\n", flags.options.descriptions.string(), summary.descriptions);
   }
   return text;
 }
@@ -110,6 +114,14 @@ void AddSimRecord(CLI::App& group, Common& common) {
   command->add_option("--max-steps", o.max_steps, "The longest episode")->capture_default_str();
   command->add_option("--questions", o.questions, "Also questions about the pictures, into this JSON lines file");
   command->add_option("--questions-per-episode", o.questions_per_episode, "At most so many")->capture_default_str();
+  command->add_option("--descriptions", o.descriptions,
+                      "Also pictures described, everything and its place, into this JSON lines file");
+  command->add_option("--descriptions-per-episode", o.descriptions_per_episode, "At most so many")
+      ->capture_default_str();
+  command
+      ->add_option("--patch", o.patch,
+                   "Pixels of a patch's side: descriptions also say of each patch what is seen there")
+      ->capture_default_str();
   flags->driver.Add(command);
   AddAdapter(command, common);
   o.policy_share = 0.5;

@@ -15,7 +15,7 @@ struct Flags {
   SceneFlags scenes;
   DriverFlags driver;
   sim::EvaluationOptions options;
-  bool expert = false;
+  bool expert = false, narrate = false;
   std::filesystem::path png, gif;
 };
 
@@ -34,6 +34,7 @@ OrderedJson ToJson(const sim::Evaluation& e) {
           {"success_interval_95", IntervalJson(e.successes, e.episodes)},
           {"by_task", by_task},
           {"steps", e.steps},
+          {"jerk_m_per_s3", e.jerk},
           {"action_ms",
            {{"p50", 1e3 * Percentile(e.seconds, 0.5)},
             {"p99", 1e3 * Percentile(e.seconds, 0.99)},
@@ -49,20 +50,41 @@ std::string ToTable(const sim::Evaluation& e) {
   };
   for (const sim::TaskScore& task : e.by_task) add(Name(task.kind), task.episodes, task.successes, task.steps);
   add("all", e.episodes, e.successes, e.steps);
-  return table.Text() + fmt::format("an action took {:.2f} ms (median), {:.2f} ms (99%), {:.2f} ms (longest)\n",
-                                    1e3 * Percentile(e.seconds, 0.5), 1e3 * Percentile(e.seconds, 0.99),
-                                    1e3 * Percentile(e.seconds, 1));
+  return table.Text() + fmt::format(
+                            "jerk {:.2f} m/s^3 (root mean square of what was commanded)\n"
+                            "an action took {:.2f} ms (median), {:.2f} ms (99%), {:.2f} ms (longest)\n",
+                            e.jerk, 1e3 * Percentile(e.seconds, 0.5), 1e3 * Percentile(e.seconds, 0.99),
+                            1e3 * Percentile(e.seconds, 1));
+}
+
+std::string EpisodeName(const sim::EvaluatedEpisode& episode) {
+  return fmt::format("episode_{:04}_{}_{}", episode.index, Name(episode.situation.task.kind),
+                     episode.result.success ? "success" : "failure");
 }
 
 void WritePictures(const sim::EvaluatedEpisode& episode, const Flags& flags) {
-  const std::string name = fmt::format("episode_{:04}_{}_{}", episode.index, Name(episode.situation.task.kind),
-                                       episode.result.success ? "success" : "failure");
+  const std::string name = EpisodeName(episode);
   if (!flags.png.empty()) {
     sim::WriteStrip(
         flags.png / (name + ".png"), episode.frames, episode.instruction,
         fmt::format("{} after {} steps", episode.result.success ? "success" : "failure", episode.result.steps));
   }
   if (!flags.gif.empty()) sim::WriteGif(flags.gif / (name + ".gif"), episode.frames);
+}
+
+// What happened, where the strip is, and what the policy says about the scene that it leaves.
+void Narrate(const sim::EvaluatedEpisode& episode, const sim::Simulator& simulator, const Image& image, Policy& policy,
+             const Flags& flags) {
+  const sim::EpisodeResult& r = episode.result;
+  Print(fmt::format("\"{}\": {} after {} steps, {:.0f} actions/s\n", episode.instruction,
+                    r.success ? "success" : "failure", r.steps, 1 / Percentile(r.seconds, 0.5)));
+  if (!flags.png.empty()) Print(fmt::format("  {}\n", (flags.png / (EpisodeName(episode) + ".png")).string()));
+  sim::Draws draws(flags.options.seed, RandomStream::kNoise, static_cast<uint64_t>(episode.index));
+  if (const auto question = sim::DrawQuestion(simulator, flags.options.layout.combinations, draws)) {
+    const std::string answer = AnswerQuestion(policy, image, *question);
+    Print(fmt::format("  {}{} ({})\n", question->text, answer,
+                      IsAnswer(*question, answer) ? "right" : "it is " + question->answer));
+  }
 }
 
 int Run(const Common& common, Flags& flags) {
@@ -76,6 +98,9 @@ int Run(const Common& common, Flags& flags) {
                                   : "who moves the robot? give --model DIR or --expert");
   }
   CheckFlags([&] { o.Check(); });
+  if (flags.narrate && (flags.expert || common.json)) {
+    throw UsageError("--narrate is what a --model says, for people: leave out --expert and --json");
+  }
   for (const auto& dir : {flags.png, flags.gif}) {
     if (!dir.empty()) std::filesystem::create_directories(dir);
   }
@@ -95,6 +120,12 @@ int Run(const Common& common, Flags& flags) {
     bar->Update(episode.index + 1, ShareText(successes, episode.index + 1));
     if (o.frames) WritePictures(episode, flags);
   };
+  if (flags.narrate) {
+    o.on_end = [&](const sim::EvaluatedEpisode& episode, const sim::Simulator& simulator, const Image& image) {
+      bar->Clear();
+      Narrate(episode, simulator, image, *policy, flags);
+    };
+  }
   const sim::Evaluation evaluation = sim::Evaluate(
       [&](const sim::Situation& situation, int64_t episode) {
         return policy ? PolicyController(*policy, flags.driver.options, episode)
@@ -127,6 +158,8 @@ void AddSimRun(CLI::App& group, Common& common) {
   command->add_option("--max-steps", o.max_steps, "After so many an episode has failed")->capture_default_str();
   command->add_option("--png", flags->png, "Each episode as a strip of pictures, into this folder");
   command->add_option("--gif", flags->gif, "Each episode as an animation, into this folder");
+  command->add_flag("--narrate", flags->narrate,
+                    "Tell of each episode how it ended, and what the policy answers about the scene that it leaves");
   command->add_flag("--blank-image", o.blank_image, "Control: the policy sees grey instead of the scene");
   command->add_flag("--shuffle-instructions", o.shuffle_instructions,
                     "Control: the policy is told another episode's instruction");

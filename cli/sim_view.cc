@@ -58,14 +58,14 @@ Shown FromRun(const Common& common, Flags& flags) {
     policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa}, common.Loading());
     flags.driver.options.sampler.seed = o.seed;
   }
-  sim::Renderer renderer(o.image_size);
+  sim::Renderers renderers(o);
   sim::EvaluatedEpisode episode = sim::EvaluateEpisode(
       flags.episode,
       [&](const sim::Situation& situation, int64_t index) {
         return policy ? PolicyController(*policy, flags.driver.options, index)
                       : sim::ExpertController(situation.scene, situation.task);
       },
-      o, &renderer);
+      o, renderers);
   const sim::EpisodeResult& result = episode.result;
   return {.instruction = episode.instruction,
           .outcome = fmt::format("{} after {} steps", result.success ? "success" : "failure", result.steps),

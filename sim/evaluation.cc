@@ -33,6 +33,19 @@ std::string OtherInstruction(const Situation& situation, int64_t index, const Ev
   }
 }
 
+// Over an episode's inner steps: the sum of squared jerks. A step moves by what it commands, in kControlPeriod.
+double SquaredJerks(const std::vector<ActionVector>& actions) {
+  constexpr double kPerCube = 1 / (kControlPeriod * kControlPeriod * kControlPeriod);
+  double sum = 0;
+  for (size_t t = 1; t + 1 < actions.size(); ++t) {
+    for (size_t axis = 0; axis < 3; ++axis) {
+      const double jerk = kPerCube * (actions[t + 1][axis] - 2 * actions[t][axis] + actions[t - 1][axis]);
+      sum += jerk * jerk;
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 
 void EvaluationOptions::Check() const {
@@ -40,8 +53,13 @@ void EvaluationOptions::Check() const {
   if (max_steps < 1) Fail("max_steps is {}; expected at least 1", max_steps);
 }
 
+Renderers::Renderers(const EvaluationOptions& options) {
+  if (options.images) images.emplace(options.image_size);
+  if (options.frames) frames.emplace(kFrameSize);
+}
+
 EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& controllers, const EvaluationOptions& options,
-                                 Renderer* renderer) {
+                                 Renderers& renderers) {
   EvaluatedEpisode out{.index = index,
                        .situation = DrawSituation(options.seed, static_cast<uint64_t>(index), options.layout)};
   out.instruction =
@@ -54,23 +72,28 @@ EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& control
       return inner(grey, instruction, state);
     };
   }
-  EpisodeOptions episode{.max_steps = options.max_steps, .renderer = renderer};
+  EpisodeOptions episode{.max_steps = options.max_steps, .renderer = renderers.images ? &*renderers.images : nullptr};
   episode.cancelled = options.cancelled;
-  if (options.frames) episode.on_step = [&](const EpisodeStep& step) { out.frames.push_back(step.image); };
+  const auto keep_frame = [&](const Simulator& now) { out.frames.push_back(renderers.frames->Render(now)); };
+  if (renderers.frames) episode.on_step = [&](const EpisodeStep& step) { keep_frame(step.simulator); };
   out.result = RunEpisode(simulator, out.situation.task, out.instruction, controller, episode);
-  if (options.frames && renderer != nullptr) out.frames.push_back(renderer->Render(simulator));
+  if (renderers.frames) keep_frame(simulator);
+  if (options.on_end) {
+    options.on_end(out, simulator, renderers.images ? renderers.images->Render(simulator) : Image{});
+  }
   return out;
 }
 
 Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOptions& options) {
   options.Check();
-  std::optional<Renderer> renderer;
-  if (options.images || options.frames) renderer.emplace(options.image_size);
+  Renderers renderers(options);
   Evaluation out;
   for (const TaskKind kind : options.layout.tasks) out.by_task.push_back({.kind = kind});
   Sha256 fingerprint;
+  double squared_jerks = 0;
+  int64_t inner_steps = 0;
   for (int64_t i = 0; i < options.episodes; ++i) {
-    const EvaluatedEpisode episode = EvaluateEpisode(i, controllers, options, renderer ? &*renderer : nullptr);
+    const EvaluatedEpisode episode = EvaluateEpisode(i, controllers, options, renderers);
     if (episode.result.cancelled) {
       out.cancelled = true;
       break;
@@ -84,9 +107,12 @@ Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOption
     task.steps += result.steps;
     out.steps += result.steps;
     out.seconds.insert(out.seconds.end(), result.seconds.begin(), result.seconds.end());
+    squared_jerks += SquaredJerks(result.actions);
+    inner_steps += std::max<int64_t>(0, static_cast<int64_t>(result.actions.size()) - 2);
     fingerprint.Update(std::as_bytes(std::span(result.actions)));
     if (options.on_episode) options.on_episode(episode);
   }
+  out.jerk = inner_steps > 0 ? std::sqrt(squared_jerks / static_cast<double>(inner_steps)) : 0;
   out.actions_fingerprint = fingerprint.Hex();
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,12 +17,20 @@ namespace kinetok::sim {
 // A controller for one episode, which may know the scene (the expert does) or its number (to draw random numbers).
 using ControllerFactory = std::function<Controller(const Situation& situation, int64_t episode)>;
 
+struct EvaluationOptions;
+
 struct EvaluatedEpisode {
   int64_t index = 0;
   Situation situation{};
   std::string instruction{};  // what the controller was told
   EpisodeResult result{};
-  std::vector<Image> frames{};  // before each action, and after the last; empty unless asked for
+  std::vector<Image> frames{};  // for people, before each action and after the last; empty unless asked for
+};
+
+// The pictures of an evaluation, as its options ask for them.
+struct Renderers {
+  explicit Renderers(const EvaluationOptions& options);
+  std::optional<Renderer> images, frames;
 };
 
 struct EvaluationOptions {
@@ -29,13 +38,15 @@ struct EvaluationOptions {
   uint64_t seed = 0;
   LayoutOptions layout{};
   int64_t max_steps = kMaxSteps;
-  int64_t image_size = 128;
+  int64_t image_size = kImageSize;
   bool images = true;                 // rendered for the controller; an expert needs none
-  bool frames = false;                // kept for on_episode
+  bool frames = false;                // drawn at kFrameSize and kept for on_episode
   bool blank_image = false;           // the controller sees grey: what does the instruction alone give?
   bool shuffle_instructions = false;  // the controller is told what another episode is about
   std::function<bool()> cancelled{};
   std::function<void(const EvaluatedEpisode&)> on_episode{};
+  // At the end of each, before on_episode: the state that it ends in, and the picture of it (empty without images).
+  std::function<void(const EvaluatedEpisode&, const Simulator&, const Image&)> on_end{};
 
   // Throws Error that starts with the field's name.
   void Check() const;
@@ -48,15 +59,18 @@ struct TaskScore {
 
 struct Evaluation {
   int64_t episodes = 0, successes = 0, steps = 0;
-  std::vector<TaskScore> by_task{};   // in the order of the options
-  std::vector<double> seconds{};      // that each action took
+  std::vector<TaskScore> by_task{};  // in the order of the options
+  std::vector<double> seconds{};     // that each action took
+  // Root mean square over all steps with one before and one after, of the third derivative of the commanded motion of
+  // the gripper's point, m/s^3: how much it jerks.
+  double jerk = 0;
   std::string actions_fingerprint{};  // SHA-256 over all actions as they were given, seven float64 each
   bool cancelled = false;
 };
 
 // One episode of an evaluation, as Evaluate runs it.
 EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& controllers, const EvaluationOptions& options,
-                                 Renderer* renderer);
+                                 Renderers& renderers);
 Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOptions& options);
 
 struct AskOptions {
@@ -64,7 +78,7 @@ struct AskOptions {
   uint64_t seed = 0;
   LayoutOptions layout{};
   int64_t questions_per_episode = 4;  // at most, for there may be less to ask without doubt
-  int64_t image_size = 128;
+  int64_t image_size = kImageSize;
   bool blank_image = false;
   std::function<bool()> cancelled{};
   std::function<void(int64_t episodes)> on_episode{};

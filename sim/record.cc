@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
@@ -36,11 +37,18 @@ OrderedJson FileAttributes(const RecordOptions& o) {
             {"thresholds", thresholds}}}};
 }
 
-// The demonstrations' file as the questions' file names it: relative to its own folder.
-std::filesystem::path FileFromQuestions(const RecordOptions& options) {
-  const auto folder = std::filesystem::absolute(options.questions).lexically_normal().parent_path();
-  return std::filesystem::absolute(options.out).lexically_normal().lexically_relative(folder);
+// The demonstrations' file as a file of lines about them names it: relative to its own folder.
+std::filesystem::path FileFrom(const std::filesystem::path& lines, const std::filesystem::path& demonstrations) {
+  const auto folder = std::filesystem::absolute(lines).lexically_normal().parent_path();
+  return std::filesystem::absolute(demonstrations).lexically_normal().lexically_relative(folder);
 }
+
+// What is said about a picture.
+struct Remark {
+  int64_t step;
+  Question question;
+  std::vector<std::string> patches{};
+};
 
 // One episode as it happens.
 class Take {
@@ -79,28 +87,40 @@ class Take {
   const Situation& situation() const { return situation_; }
   const Demonstration& demonstration() const { return demonstration_; }
 
-  // As lines, when the episode became `demo_<number>`.
+  // As lines, when the episode became `demo_<number>`; counts them.
   std::string QuestionLines(int64_t number, int64_t& count) const {
+    return Lines(questions_, options_.questions, number, count);
+  }
+  std::string DescriptionLines(int64_t number, int64_t& count) const {
+    return Lines(descriptions_, options_.descriptions, number, count);
+  }
+
+ private:
+  std::string Lines(const std::vector<Remark>& remarks, const std::filesystem::path& to, int64_t number,
+                    int64_t& count) const {
     std::string lines;
-    for (const auto& [step, question] : questions_) {
-      const OrderedJson line = {
-          {"image", fmt::format("{}:demo_{}:{}", FileFromQuestions(options_).string(), number, step)},
-          {"prompt", QuestionPrompt(question)},
-          {"completion", " " + question.answer}};
+    for (const Remark& remark : remarks) {
+      OrderedJson line = {
+          {"image", fmt::format("{}:demo_{}:{}", FileFrom(to, options_.out).string(), number, remark.step)},
+          {"prompt", QuestionPrompt(remark.question)},
+          {"completion", " " + remark.question.answer}};
+      if (!remark.patches.empty()) line["patches"] = remark.patches;
       lines += line.dump() + "\n";
       ++count;
     }
     return lines;
   }
 
- private:
   // How often the pictures are asked about is drawn as they come, since nobody knows how many there will be: each
   // question is due in a step among the first so many.
   void ChooseFrames() {
-    if (options_.questions.empty()) return;
     constexpr size_t kFirst = 20;
-    for (int64_t i = 0; i < options_.questions_per_episode; ++i) {
-      due_.push_back(static_cast<int64_t>(choices_.Below(kFirst)));
+    const auto draw = [&] { return static_cast<int64_t>(choices_.Below(kFirst)); };
+    if (!options_.questions.empty()) {
+      for (int64_t i = 0; i < options_.questions_per_episode; ++i) due_.push_back(draw());
+    }
+    if (!options_.descriptions.empty()) {
+      for (int64_t i = 0; i < options_.descriptions_per_episode; ++i) described_.insert(draw());
     }
   }
 
@@ -115,9 +135,19 @@ class Take {
     for (size_t i = 0; i < due_.size(); ++i) {
       if (due_[i] != step.step) continue;
       if (auto question = DrawQuestion(step.simulator, options_.layout.combinations, choices_)) {
-        questions_.emplace_back(step.step, std::move(*question));
+        questions_.push_back({step.step, std::move(*question)});
       }
     }
+    if (described_.contains(step.step)) Describe(step);
+  }
+
+  void Describe(const EpisodeStep& step) {
+    const Frame frame = choices_.Chance(0.5) ? Frame::kTable : Frame::kGripper;
+    Remark remark{
+        step.step,
+        {.text = std::string(DescribePrompt(frame)), .answer = sim::Describe(step.simulator, frame, choices_)}};
+    if (options_.patch > 0) remark.patches = PatchWords(step.simulator, renderer_, options_.patch, choices_);
+    descriptions_.push_back(std::move(remark));
   }
 
   const RecordOptions& options_;
@@ -128,7 +158,8 @@ class Take {
   Draws choices_;
   Demonstration demonstration_{};
   std::vector<int64_t> due_{};
-  std::vector<std::pair<int64_t, Question>> questions_{};
+  std::set<int64_t> described_{};
+  std::vector<Remark> questions_{}, descriptions_{};
   int64_t count_ = 0;
   bool policy_drives_ = false;
   std::optional<ActionVector> policy_action_{};
@@ -145,6 +176,12 @@ void RecordOptions::Check() const {
   if (max_steps < 1) Fail("max_steps is {}; expected at least 1", max_steps);
   if (!(noise >= 0 && noise <= 1)) Fail("noise is {}; expected 0 to 1", noise);
   if (questions_per_episode < 0) Fail("questions_per_episode is {}; expected at least 0", questions_per_episode);
+  if (patch < 0 || (patch > 0 && image_size % patch != 0)) {
+    Fail("patch is {}; expected a divisor of the image_size, {}, or 0 for none", patch, image_size);
+  }
+  if (descriptions_per_episode < 0) {
+    Fail("descriptions_per_episode is {}; expected at least 0", descriptions_per_episode);
+  }
   if (!(policy_share >= 0 && policy_share <= 1)) Fail("policy_share is {}; expected 0 to 1", policy_share);
 }
 
@@ -154,7 +191,7 @@ RecordSummary Record(const RecordOptions& options) {
   DemonstrationWriter writer(options.out, FileAttributes(options));
   RecordSummary summary;
   for (const TaskKind kind : options.layout.tasks) summary.by_task.push_back({.kind = kind});
-  std::string lines;
+  std::string questions, descriptions;
   for (int64_t i = 0; i < options.episodes; ++i) {
     Take take(options, i, renderer);
     const EpisodeResult result = take.Run();
@@ -168,7 +205,8 @@ RecordSummary Record(const RecordOptions& options) {
     task.successes += static_cast<int64_t>(result.success);
     summary.successes += static_cast<int64_t>(result.success);
     if (result.success || options.policy) {
-      lines += take.QuestionLines(writer.written(), summary.questions);
+      questions += take.QuestionLines(writer.written(), summary.questions);
+      descriptions += take.DescriptionLines(writer.written(), summary.descriptions);
       writer.Add(take.demonstration());
       ++task.kept;
       ++summary.kept;
@@ -180,7 +218,8 @@ RecordSummary Record(const RecordOptions& options) {
   if (summary.kept == 0 && summary.cancelled) return summary;
   if (summary.kept == 0) Fail("{}: no episode was kept of the {} that were run", options.out, summary.episodes);
   writer.Finish();
-  if (!options.questions.empty()) WriteFileAtomically(options.questions, lines);
+  if (!options.questions.empty()) WriteFileAtomically(options.questions, questions);
+  if (!options.descriptions.empty()) WriteFileAtomically(options.descriptions, descriptions);
   return summary;
 }
 

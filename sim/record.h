@@ -17,13 +17,18 @@ struct RecordOptions {
   int64_t episodes = 100;       // attempted: scenes 0 .. episodes-1 of the seed
   uint64_t seed = 0;
   LayoutOptions layout{};
-  int64_t image_size = 128;
+  int64_t image_size = kImageSize;
   int64_t max_steps = kMaxSteps;
   // Disturbs what is executed (noise.h), never what is recorded: the label is what the expert wanted.
   double noise = 0;
   // Questions about the pictures, one JSON object a line; none when empty.
   std::filesystem::path questions{};
   int64_t questions_per_episode = 2;
+  // Pictures described: everything's place, on the table or from the gripper (questions.h), one JSON object a line;
+  // none when empty.
+  std::filesystem::path descriptions{};
+  int64_t descriptions_per_episode = 4;
+  int64_t patch = 0;  // pixels of a patch's side: descriptions also carry a word for each patch; 0: they do not
   // With a policy (DAgger: Ross, Gordon, Bagnell 2011) it drives this share of the time, in stretches of
   // kPolicyStretch steps, while the expert says what should have been done; then every episode is kept.
   Controller policy{};
@@ -45,7 +50,7 @@ struct RecordedTask {
 };
 
 struct RecordSummary {
-  int64_t episodes = 0, kept = 0, successes = 0, steps = 0, questions = 0;
+  int64_t episodes = 0, kept = 0, successes = 0, steps = 0, questions = 0, descriptions = 0;
   std::vector<RecordedTask> by_task{};  // in the order of RecordOptions.layout.tasks
   bool cancelled = false;
 };

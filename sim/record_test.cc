@@ -70,6 +70,24 @@ TEST_F(RecordTest, ReadsBackAsItHappened) {
   EXPECT_THAT(first.at("completion").get<std::string>(), ::testing::StartsWith(" "));
 }
 
+TEST_F(RecordTest, DescribesPicturesIntoAFileOfTheirOwn) {
+  RecordOptions options{.out = dir_ / "demos.hdf5", .episodes = 4, .seed = 2, .image_size = 32};
+  std::filesystem::create_directories(dir_ / "lines");
+  options.descriptions = dir_ / "lines" / "see.jsonl";
+  options.patch = 8;
+  const RecordSummary summary = Record(options);
+  const std::string lines = ReadFile(options.descriptions);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), summary.descriptions);
+  ASSERT_GT(summary.descriptions, 0);
+  EXPECT_EQ(summary.questions, 0);
+  const Json first = ParseJson(lines.substr(0, lines.find('\n')), "descriptions");
+  EXPECT_THAT(first.at("image").get<std::string>(), ::testing::StartsWith("../demos.hdf5:demo_"));
+  EXPECT_THAT(first.at("prompt").get<std::string>(), ::testing::StartsWith("In: what is where"));
+  EXPECT_THAT(first.at("completion").get<std::string>(), HasSubstr("gripper:"));
+  EXPECT_THAT(lines, ::testing::AllOf(HasSubstr("where?"), HasSubstr("where from the gripper?")));
+  EXPECT_EQ(first.at("patches").size(), 16U);
+}
+
 TEST_F(RecordTest, LabelsAreTheExpertsWhoeverDrives) {
   const Controller idle = [](const Image&, std::string_view, const WorldState&) {
     return ActionVector{0, 0, 0.01, 0, 0, 0, 0};
@@ -161,6 +179,33 @@ TEST(Evaluation, ControlsTakeTheImageOrTheInstructionAway) {
   Evaluate(watcher, options);
   EXPECT_FALSE(grey);
   for (uint64_t i = 0; i < 3; ++i) EXPECT_NE(told[i], DrawSituation(6, i).instruction);
+}
+
+TEST(Evaluation, JerkIsTheThirdDerivativeOfTheCommandedMotion) {
+  const auto mover = [](std::vector<double> dx) -> ControllerFactory {
+    return [dx](const Situation&, int64_t) -> Controller {
+      return [dx, step = size_t{0}](const Image&, std::string_view, const WorldState&) mutable {
+        return ActionVector{dx[step++ % dx.size()], 0, 0.03, 0, 0, 0, 1};
+      };
+    };
+  };
+  const EvaluationOptions options{.episodes = 2, .seed = 6, .max_steps = 9, .images = false};
+  EXPECT_EQ(Evaluate(mover({0.01}), options).jerk, 0);
+  // To and fro: every inner step changes the speed by 2 x 0.02 m in 0.2 s twice over, 0.04 / 0.2^3.
+  EXPECT_NEAR(Evaluate(mover({0.01, -0.01}), options).jerk, 5, 1e-9);
+}
+
+TEST(Evaluation, EpisodesAreShownAndTheirEndIsTold) {
+  EvaluationOptions options{.episodes = 1, .seed = 6, .max_steps = 2, .image_size = 16, .frames = true};
+  int64_t ends = 0;
+  options.on_end = [&](const EvaluatedEpisode& episode, const Simulator& simulator, const Image& image) {
+    ++ends;
+    ASSERT_EQ(episode.frames.size(), static_cast<size_t>(episode.result.steps) + 1);
+    EXPECT_EQ(episode.frames[0].width, kFrameSize);
+    EXPECT_EQ(image.pixels, Renderer(16).Render(simulator).pixels);
+  };
+  Evaluate(Expert(), options);
+  EXPECT_EQ(ends, 1);
 }
 
 TEST(Ask, TruthScoresEverythingAndAConstantAnswerNoMoreThanChance) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "kinetok/base/error.h"
@@ -38,12 +40,14 @@ void AddGeom(mjvScene& scene, int type, const std::array<mjtNum, 3>& size, const
   mjvGeom& geom = scene.geoms[scene.ngeom++];
   mjv_initGeom(&geom, type, size.data(), position.data(), nullptr, kSpotColor.data());
   geom.category = mjCAT_DECOR;  // casts no shadow
+  geom.objtype = mjOBJ_UNKNOWN;
+  geom.segid = scene.ngeom - 1;
 }
 
 }  // namespace
 
 struct Renderer::State {
-  explicit State(int64_t side) : size(side), window(static_cast<size_t>(side * side * 4)) {
+  explicit State(int64_t side) : size(side), pixels(side, side), window(static_cast<size_t>(side * side * 4)) {
     // Rasteriser threads would fight the model for cores, and cost more than they save on small pictures.
     setenv("LP_NUM_THREADS", "0", /*overwrite=*/0);
     mesa.reset(OSMesaCreateContextExt(OSMESA_RGBA, 24, 8, 0, nullptr));
@@ -85,6 +89,7 @@ struct Renderer::State {
     void operator()(osmesa_context* c) const { OSMesaDestroyContext(c); }
   };
   int64_t size;
+  Image pixels;                 // upside down, as OpenGL gives it
   std::vector<uint8_t> window;  // OSMesa wants one; MuJoCo draws into a buffer of its own
   std::unique_ptr<osmesa_context, Destroy> mesa;
   mjrContext context{};
@@ -108,7 +113,7 @@ int64_t Renderer::size() const {
   return state_->size;
 }
 
-Image Renderer::Render(const Simulator& simulator) {
+void Renderer::Draw(const Simulator& simulator) {
   State& s = *state_;
   s.MakeCurrent();
   mjv_updateScene(simulator.model(), simulator.data(), &s.option, nullptr, &s.camera, mjCAT_ALL, &s.scene);
@@ -120,10 +125,47 @@ Image Renderer::Render(const Simulator& simulator) {
   }
   const mjrRect whole = {0, 0, s.Side(), s.Side()};
   mjr_render(whole, &s.scene, &s.context);
-  Image flipped(s.size, s.size), image(s.size, s.size);
-  mjr_readPixels(flipped.pixels.data(), nullptr, whole, &s.context);
-  for (int64_t y = 0; y < s.size; ++y) std::copy_n(flipped.row(s.size - 1 - y), 3 * s.size, image.row(y));
+  mjr_readPixels(s.pixels.pixels.data(), nullptr, whole, &s.context);
+}
+
+Image Renderer::Render(const Simulator& simulator) {
+  Draw(simulator);
+  State& s = *state_;
+  Image image(s.size, s.size);
+  for (int64_t y = 0; y < s.size; ++y) std::copy_n(s.pixels.row(s.size - 1 - y), 3 * s.size, image.row(y));
   return image;
+}
+
+std::vector<int> Renderer::Segment(const Simulator& simulator) {
+  State& s = *state_;
+  s.scene.flags[mjRND_SEGMENT] = s.scene.flags[mjRND_IDCOLOR] = 1;  // pixels are 1 + segid
+  Draw(simulator);
+  s.scene.flags[mjRND_SEGMENT] = s.scene.flags[mjRND_IDCOLOR] = 0;
+  const mjModel* m = simulator.model();
+  std::vector<int> seen_as(static_cast<size_t>(m->ngeom), kTable), at_pixel;
+  for (int geom = 0; geom < m->ngeom; ++geom) {
+    if (m->geom_group[geom] == kGripperGroup) seen_as[static_cast<size_t>(geom)] = kGripper;
+  }
+  const auto name = [&](const std::string& geom, int as) {
+    seen_as.at(static_cast<size_t>(mj_name2id(m, mjOBJ_GEOM, geom.c_str()))) = as;
+  };
+  for (size_t i = 0; i < simulator.scene().objects.size(); ++i) name("object" + std::to_string(i), static_cast<int>(i));
+  for (size_t i = 0; i < simulator.scene().zones.size(); ++i) {
+    name("zone" + std::to_string(i), kFirstZone + static_cast<int>(i));
+  }
+  std::map<int, int> of_segment;
+  for (int i = 0; i < s.scene.ngeom; ++i) {
+    const mjvGeom& geom = s.scene.geoms[i];
+    of_segment[geom.segid] = geom.objtype == mjOBJ_GEOM ? seen_as.at(static_cast<size_t>(geom.objid)) : kSpot;
+  }
+  for (int64_t y = s.size - 1; y >= 0; --y) {
+    const uint8_t* row = s.pixels.row(y);
+    for (int64_t x = 0; x < s.size; ++x, row += 3) {
+      const auto found = of_segment.find(row[0] + (row[1] << 8) + (row[2] << 16) - 1);
+      at_pixel.push_back(found == of_segment.end() ? kTable : found->second);
+    }
+  }
+  return at_pixel;
 }
 
 }  // namespace kinetok::sim

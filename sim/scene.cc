@@ -118,10 +118,10 @@ std::string ObjectXml(size_t index, const SceneObject& object) {
       index, object.x, object.y, h[2], object.yaw, index, geom, c.r, c.g, c.b);
 }
 
-std::string ZoneXml(const SceneZone& zone) {
+std::string ZoneXml(size_t index, const SceneZone& zone) {
   const Rgb c = Pale(zone.color);
   constexpr double kThin = 0.0005;
-  return fmt::format("  <geom class=\"paint\" {} pos=\"{} {} {}\" rgba=\"{} {} {} 1\"/>\n",
+  return fmt::format("  <geom name=\"zone{}\" class=\"paint\" {} pos=\"{} {} {}\" rgba=\"{} {} {} 1\"/>\n", index,
                      zone.shape == ZoneShape::kZone ? fmt::format("type=\"box\" size=\"{0} {0} {1}\"", kZoneHalf, kThin)
                                                     : fmt::format("type=\"cylinder\" size=\"{} {}\"", kZoneHalf, kThin),
                      zone.x, zone.y, kThin, c.r, c.g, c.b);
@@ -197,9 +197,10 @@ std::string SceneXml(const Scene& scene) {
       fmt::arg("fovy", 2 * std::atan2(kHalfView, kDistance) * 180 / 3.14159265358979323846), fmt::arg("palm_z", palm_z),
       fmt::arg("wrist_z", palm_z + 0.018), fmt::arg("thick", kFinger[0]), fmt::arg("finger_z", finger_z),
       fmt::arg("finger", fmt::format("{} {} {}", kFinger[0], kFinger[1], kFinger[2])));
-  for (const SceneZone& zone : scene.zones) {
+  for (size_t i = 0; i < scene.zones.size(); ++i) {
+    const SceneZone& zone = scene.zones[i];
     CheckWithin(zone.Name(), zone.x, zone.y);
-    xml += ZoneXml(zone);
+    xml += ZoneXml(i, zone);
   }
   for (size_t i = 0; i < scene.objects.size(); ++i) {
     CheckWithin(scene.objects[i].Name(), scene.objects[i].x, scene.objects[i].y);

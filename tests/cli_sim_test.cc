@@ -11,8 +11,6 @@
 namespace kinetok {
 namespace {
 
-using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class CliSimTest : public CliTest {};
@@ -53,8 +51,10 @@ void SavePolicy(const std::filesystem::path& dir) {
 
 TEST_F(CliSimTest, RunsTheExpertAndAPolicy) {
   const Json expert = RunJson("sim run --expert --episodes 5 --seed 3 --json");
-  EXPECT_THAT(Keys(expert), ::testing::UnorderedElementsAre("episodes", "success_rate", "success_interval_95",
-                                                            "by_task", "steps", "action_ms", "actions_fingerprint"));
+  EXPECT_THAT(Keys(expert),
+              ::testing::UnorderedElementsAre("episodes", "success_rate", "success_interval_95", "by_task", "steps",
+                                              "jerk_m_per_s3", "action_ms", "actions_fingerprint"));
+  EXPECT_GT(expert["jerk_m_per_s3"], 0.1);
   EXPECT_EQ(expert["success_rate"], 1.0);
   EXPECT_THAT(Keys(expert["by_task"]), ::testing::UnorderedElementsAre("reach", "push", "pick", "pick_bar", "place"));
   EXPECT_THAT(Keys(expert["action_ms"]), ::testing::UnorderedElementsAre("p50", "p99", "max"));
@@ -70,6 +70,12 @@ TEST_F(CliSimTest, RunsTheExpertAndAPolicy) {
   EXPECT_EQ(policy["actions_fingerprint"], RunJson(run + " --threads 1")["actions_fingerprint"]);
   EXPECT_NE(policy["actions_fingerprint"], RunJson(run + " --blank-image")["actions_fingerprint"]);
   EXPECT_NE(policy["actions_fingerprint"], RunJson(run + " --shuffle-instructions")["actions_fingerprint"]);
+  const std::string told =
+      Run("sim run --model policy --episodes 2 --max-steps 3 --image-size 32 --tasks pick,place --narrate --png strips")
+          .out;
+  EXPECT_THAT(told, HasSubstr("failure after 3 steps"));
+  EXPECT_THAT(told, HasSubstr("  strips/episode_0000_pick_failure.png\n"));
+  EXPECT_THAT(told, HasSubstr("?"));
   const std::string drawn = run + " --temperature 1 --seed ";
   EXPECT_EQ(RunJson(drawn + "5")["actions_fingerprint"], RunJson(drawn + "5")["actions_fingerprint"]);
   EXPECT_THAT(Run("sim run --expert --episodes 5").out, HasSubstr("pick_bar         1  100.0% (20.7 to 100.0)"));
@@ -78,7 +84,9 @@ TEST_F(CliSimTest, RunsTheExpertAndAPolicy) {
 TEST_F(CliSimTest, RecordsAndViews) {
   const Json record = RunJson(
       "sim record --out demos.hdf5 --episodes 4 --tasks reach,pick --image-size 32 --noise 0.2 --questions q.jsonl "
-      "--json");
+      "--descriptions see.jsonl --patch 8 --json");
+  EXPECT_GT(record["descriptions"], 0);
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "see.jsonl"));
   EXPECT_EQ(record["kept"], 4);
   EXPECT_EQ(record["failed"], 0);
   EXPECT_EQ(record["by_task"]["reach"]["episodes"], 2);
@@ -109,11 +117,21 @@ TEST_F(CliSimTest, AsksAModel) {
   }
 }
 
+TEST_F(CliSimTest, TheBundledPolicyDoesWhatItIsToldWhileItSees) {
+  const std::string run = "sim run --model '" KINETOK_SOURCE_DIR "/models/robot' --tasks reach,pick --seed 1 --json";
+  EXPECT_GE(RunJson(run + " --episodes 8")["success_rate"], 0.75);
+  EXPECT_EQ(RunJson(run + " --episodes 2 --max-steps 20 --blank-image")["success_rate"], 0.0);
+  const Json asked = RunJson("sim ask --model '" KINETOK_SOURCE_DIR "/models/robot' --episodes 8 --seed 1 --json");
+  EXPECT_GT(asked["accuracy"], asked["chance"].get<double>() + 0.1);
+}
+
 TEST_F(CliSimTest, SaysWhatIsWrong) {
   ExpectError("sim run", 2, "give --model DIR or --expert");
   ExpectError("sim run --expert --model m", 2, "exclude each other");
   ExpectError("sim run --expert --tasks fly", 2, "--tasks: \"fly\" is no task; expected reach, push");
   ExpectError("sim run --expert --combinations few", 2, "--combinations is \"few\"; expected seen, unseen or all");
+  ExpectError("sim run --expert --narrate", 2, "leave out --expert and --json");
+  ExpectError("sim record --out d.hdf5 --patch 7", 2, "--patch is 7; expected a divisor of the image_size, 64");
   ExpectError("sim run --expert --episodes 0", 2, "--episodes is 0; expected at least 1");
   ExpectError("sim record", 2, "--out is missing");
   ExpectError("sim record --out d.hdf5 --noise 2", 2, "--noise is 2; expected 0 to 1");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kinetok/base/error.h"
+#include "kinetok/base/json.h"
 #include "kinetok/model/config_cases.h"
 #include "kinetok/model/parameters.h"
 #include "kinetok/model/presets.h"
@@ -180,6 +181,35 @@ TEST(ParameterTest, InitialValuesFollowTheirDistributionInAnyPieces) {
   std::vector<float> other(list.elements);
   InitializeParameters(list, 8, other);
   EXPECT_NE(flat, other);
+}
+
+TEST(ParameterTest, ATowersPlacesBeginAsSinesOfRowAndColumn) {
+  const ModelConfig config = ParseModelConfig(ParseJson(R"({
+      "model_type": "openvla", "arch_specifier": "no-align+gelu-mlp", "use_fused_vision_backbone": false,
+      "timm_model_ids": ["vit_tiny_patch4"], "image_sizes": [16], "pad_to_multiple_of": 64,
+      "kinetok_vision": {"featurizer": {"patch_size": 4, "embed_dim": 32, "depth": 2, "feature_block": 1,
+                                        "num_heads": 2, "mlp_hidden_dim": 64}},
+      "text_config": {"model_type": "llama", "vocab_size": 576, "hidden_size": 32, "num_hidden_layers": 1,
+                      "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 64,
+                      "max_position_embeddings": 128}})",
+                                                        "config.json"),
+                                              "config.json");
+  const ParameterList list(config);
+  const int place = list.towers[0].position;
+  const Parameter& p = list.all[place];
+  std::vector<float> table(p.elements());
+  InitializeParameter(list, place, 7, 0, table);
+  const auto row = [&](int64_t y, int64_t x) { return &table[(p.rows - 16 + 4 * y + x) * p.columns]; };
+  const int64_t quarter = p.columns / 4;
+  for (const auto& [y, x] : {std::pair<int64_t, int64_t>{0, 0}, {1, 2}, {3, 3}}) {
+    EXPECT_FLOAT_EQ(row(y, x)[0], static_cast<float>(0.5 * std::sin(x)));
+    EXPECT_FLOAT_EQ(row(y, x)[quarter], static_cast<float>(0.5 * std::cos(x)));
+    EXPECT_FLOAT_EQ(row(y, x)[2 * quarter], static_cast<float>(0.5 * std::sin(y)));
+    EXPECT_FLOAT_EQ(row(y, x)[3 * quarter], static_cast<float>(0.5 * std::cos(y)));
+  }
+  std::vector<float> piece(99);
+  InitializeParameter(list, place, 7, 100, piece);
+  EXPECT_TRUE(std::equal(piece.begin(), piece.end(), table.begin() + 100));
 }
 
 }  // namespace

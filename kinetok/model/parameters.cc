@@ -1,5 +1,6 @@
 #include "kinetok/model/parameters.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kinetok/base/checked.h"
@@ -16,15 +17,22 @@ class Builder {
  public:
   explicit Builder(ParameterList* list) : list_(list) {}
   int Matrix(std::string name, int64_t rows, int64_t columns, double std) {
-    return Append({std::move(name), rows, columns, Init::kNormal, std, false, 0});
+    return Append({.name = std::move(name), .rows = rows, .columns = columns, .init = Init::kNormal, .std = std});
   }
   int Table(std::string name, int64_t rows, int64_t columns, double std) {
     const int at = Matrix(std::move(name), rows, columns, std);
     list_->all[at].table = true;
     return at;
   }
+  // Of a square of `side` x `side` patches, and rows before them.
+  int Grid(std::string name, int64_t rows, int64_t columns, int64_t side) {
+    const int at = Table(std::move(name), rows, columns, 0);
+    list_->all[at].init = Init::kGrid;
+    list_->all[at].grid = side;
+    return at;
+  }
   int Vector(std::string name, int64_t size, Init init) {
-    return Append({std::move(name), size, 0, init, 0, false, 0});
+    return Append({.name = std::move(name), .rows = size, .init = init});
   }
 
  private:
@@ -91,7 +99,10 @@ void AddStack(Builder& b, const ModelConfig& c, const std::string& at, StackPara
     s->embedding = b.Matrix(at + "embedding.weight", c.vocab_size, width, std);
   }
   if (c.position == Position::kLearned) {
-    s->position = b.Table(at + "position.weight", c.max_position_embeddings, width, std);
+    const std::string name = at + "position.weight";
+    s->position = c.patches
+                      ? b.Grid(name, c.max_position_embeddings, width, c.patches->image_size / c.patches->patch_size)
+                      : b.Table(name, c.max_position_embeddings, width, std);
   }
   if (c.type_vocab_size > 0) s->token_type = b.Table(at + "token_type.weight", c.type_vocab_size, width, std);
   if (c.embedding_norm) AddNorm(b, c, at + "embedding_norm", &s->embedding_norm_weight, &s->embedding_norm_bias);
@@ -129,8 +140,30 @@ ParameterList::ParameterList(const ModelConfig& c) {
   head = c.tie_word_embeddings ? embedding : b.Matrix("head.weight", c.vocab_size, width, std);
 }
 
+namespace {
+
+// Sines and cosines of row and column, as in "Better plain ViT baselines" (Beyer et al. 2022), at half their height and
+// with periods that suit few patches: places are told apart, and neighbours alike, from the first step on.
+float GridValue(const Parameter& p, int64_t element) {
+  constexpr double kTemperature = 100, kHeight = 0.5;
+  const int64_t patch = element / p.columns - (p.rows - p.grid * p.grid);
+  const int64_t frequencies = p.columns / 4, column = element % p.columns,
+                part = column / std::max<int64_t>(1, frequencies);
+  if (patch < 0 || part > 3) return 0;
+  const double share = static_cast<double>(column % frequencies) / static_cast<double>(frequencies);
+  const auto at = static_cast<double>(part < 2 ? patch % p.grid : patch / p.grid);
+  const double angle = at * Pow(kTemperature, -share);
+  return static_cast<float>(kHeight * (part % 2 == 0 ? Sin(angle) : Cos(angle)));
+}
+
+}  // namespace
+
 void InitializeParameter(const ParameterList& list, int parameter, uint64_t seed, int64_t first, std::span<float> out) {
   const Parameter& p = list.all[parameter];
+  if (p.init == Init::kGrid) {
+    for (size_t i = 0; i < out.size(); ++i) out[i] = GridValue(p, first + static_cast<int64_t>(i));
+    return;
+  }
   if (p.init != Init::kNormal) {
     for (float& v : out) v = p.init == Init::kOne ? 1.0f : 0.0f;
     return;

@@ -14,11 +14,12 @@ namespace kinetok {
 // A matrix is [rows = outputs, columns = inputs] whatever the published layout; a vector has columns == 0 and `rows`
 // elements. Projections that read the same input are fused: q, k, v in one matrix, gate and up in one.
 struct Parameter {
-  enum class Init : uint8_t { kNormal, kZero, kOne };
+  enum class Init : uint8_t { kNormal, kZero, kOne, kGrid };
   std::string name;  // "layers.3.qkv.weight"
   int64_t rows = 0, columns = 0;
   Init init = Init::kZero;
   double std = 0;      // of Init::kNormal
+  int64_t grid = 0;    // of Init::kGrid: the last grid * grid rows are the places of a square, the others zero
   bool table = false;  // a small matrix of which rows are read: never packed
   int64_t offset = 0;  // of the first element, in a flat array of all parameters
   bool is_matrix() const { return columns > 0; }

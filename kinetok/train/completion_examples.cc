@@ -92,6 +92,22 @@ Image CompletionExamples::ReadReference(const std::string& reference, const std:
   }
 }
 
+void CompletionExamples::LabelPatches(const JsonObject& line, bool seen, Example& example) const {
+  const Json& words = line.Array("patches");
+  if (!seen) Fail("field \"patches\" needs an \"image\"");
+  if (static_cast<int64_t>(words.size()) != patches_) {
+    Fail("field \"patches\" has {} words; expected {}, one for each patch of the image", words.size(), patches_);
+  }
+  size_t patch = 0;
+  for (size_t i = 0; i < example.labels.size() && patch < words.size(); ++i) {
+    if (example.tokens[i] != Example::kPatch) continue;
+    const Json& word_json = words[patch++];
+    if (!word_json.is_string()) Fail("field \"patches\" holds {}; expected words", Shorten(word_json));
+    const auto word = word_json.get<std::string>();
+    if (!word.empty()) example.labels[i] = tokenizer_->Encode(" " + word, {.parse_special = false}).back();
+  }
+}
+
 Example CompletionExamples::Make(const Line& line, bool with_pixels) const {
   const std::string source = fmt::format("{}: line {}", file_.path().string(), line.number);
   const std::string_view text(reinterpret_cast<const char*>(file_.bytes().data()) + line.offset, line.size);
@@ -105,6 +121,7 @@ Example CompletionExamples::Make(const Line& line, bool with_pixels) const {
     example.tokens = PromptTokens(*tokenizer_, object.String("prompt"), seen ? patches_ : 0);
     const std::vector<int32_t> answer = tokenizer_->Encode(completion, {.parse_special = false});
     example.labels.assign(example.tokens.size() - 1, Example::kNoLabel);
+    if (object.Has("patches")) LabelPatches(object, seen, example);
     example.tokens.insert(example.tokens.end(), answer.begin(), answer.end());
     example.labels.insert(example.labels.end(), answer.begin(), answer.end());
     example.labels.push_back(options_.eos);

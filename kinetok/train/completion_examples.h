@@ -1,4 +1,5 @@
-// Questions with answers as training examples, perhaps about an image: JSON lines {"prompt", "completion", "image"?}.
+// Questions with answers as training examples, perhaps about an image: JSON lines {"prompt", "completion", "image"?,
+// "patches"?}.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,9 @@ class CompletionExamples : public ExampleSource {
   CompletionExamples(const std::filesystem::path& file, std::shared_ptr<const Tokenizer> tokenizer,
                      const ImageProcessor* images, int64_t patches, const CompletionOptions& options);
 
-  // The loss is of the completion's tokens and the EOS after them alone.
+  // The loss is of the completion's tokens and the EOS after them alone; with `patches`, a word for each patch of the
+  // image (or ""), also of the last token of each word, which the patch itself is to predict: dense captions, from
+  // which vision towers without a past learn to see sooner than from answers.
   Example Draw(uint64_t seed, uint64_t index) const override;
   int64_t examples() const override { return training_; }
   int64_t held_out() const override { return static_cast<int64_t>(lines_.size()) - training_; }
@@ -50,6 +53,7 @@ class CompletionExamples : public ExampleSource {
     int64_t number;
   };
   Example Make(const Line& line, bool with_pixels) const;
+  void LabelPatches(const JsonObject& line, bool seen, Example& example) const;
   Image ReadReference(const std::string& reference, const std::string& source) const;
   OrderedJson DescribeLines(int64_t first, int64_t last) const;
 

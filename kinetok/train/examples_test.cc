@@ -152,6 +152,25 @@ TEST_F(CompletionExamplesTest, AnImageIsAFileOrAStepOfADemonstration) {
   EXPECT_TRUE(data.has_images());
 }
 
+TEST_F(CompletionExamplesTest, AWordForAPatchIsLearnedThere) {
+  WritePng(folder_ / "a.png", Image(4, 4).view());
+  const ImageProcessor images(SiglipImages(4));
+  const auto data = [&](const std::string& patches) {
+    const std::string line = R"({"image": "a.png", "prompt": "q", "completion": "x", "patches": )" + patches + "}";
+    return CompletionExamples(folder_.Write("see.jsonl", line), Bytes(), &images, 4, {.held_out = 0, .eos = 0});
+  };
+  const Example e = data(R"(["ab", "", "", "c"])").Draw(0, 0);
+  const int32_t b = Bytes()->Encode("b")[0], c = Bytes()->Encode("c")[0], x = Bytes()->Encode("x")[0];
+  const int32_t none = Example::kNoLabel;
+  // BOS, four patches, the prompt, the answer; the last token of a word stands for it.
+  EXPECT_EQ(e.labels, (std::vector<int32_t>{none, b, none, none, c, x, 0}));
+  const auto fault = [&](const std::string& patches) { return ErrorOf([&] { data(patches); }); };
+  EXPECT_THAT(fault(R"(["a"])"), HasSubstr("line 1: field \"patches\" has 1 words; expected 4"));
+  EXPECT_THAT(fault(R"(["a", "", "", 3])"), HasSubstr("field \"patches\" holds 3; expected words"));
+  EXPECT_THAT(fault("7"), HasSubstr("\"patches\""));
+  EXPECT_THAT(Fault(R"({"prompt": "q", "completion": "x", "patches": []})"), HasSubstr("needs an \"image\""));
+}
+
 TEST_F(CompletionExamplesTest, BadLinesAreToldByFileLineAndField) {
   EXPECT_THAT(Fault(R"({"prompt": "a"})"), HasSubstr("bad.jsonl: line 1: required field \"completion\""));
   EXPECT_THAT(Fault("\n{\"prompt\": 1, \"completion\": \"x\"}"), HasSubstr("bad.jsonl: line 2: field \"prompt\""));
