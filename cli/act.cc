@@ -5,6 +5,7 @@
 #include <array>
 #include <fstream>
 #include <iostream>
+#include <limits>
 
 #include "cli/cli.h"
 #include "cli/sampling_flags.h"
@@ -101,6 +102,9 @@ int RunBatch(Policy& policy, const Flags& flags) {
       const JsonObject request(json, source);
       ActOptions options = flags.options;
       options.unnorm_key = request.String("unnorm_key", options.unnorm_key);
+      if (request.Has("seed")) {
+        options.sampler.seed = static_cast<uint64_t>(request.Int("seed", 0, std::numeric_limits<int64_t>::max()));
+      }
       PrintJson(ToJson(ActOn(policy, request.String("image"), request.String("instruction"), flags, options)));
     } catch (const Error& error) {
       const std::string message = error.what();
@@ -157,10 +161,9 @@ void AddAct(CLI::App& app, Common& common) {
   AddAdapter(command, common);
   AddTexts(command, "--image", flags->images, "What the robot sees: a PNG or JPEG file");
   command->add_option("--instruction", flags->instruction, "What the robot is to do");
-  command->add_option(
-      "--batch-file", flags->batch_file,
-      "Many requests, one JSON object a line {\"image\": file, \"instruction\": text}, answered in order "
-      "as they come; - reads them from stdin");
+  command->add_option("--batch-file", flags->batch_file,
+                      "Many requests, one JSON object a line {\"image\": file, \"instruction\": text} and perhaps "
+                      "unnorm_key and seed, answered in order as they come; - reads them from stdin");
   command->add_option("--unnorm-key", flags->options.unnorm_key,
                       "The data set whose statistics turn tokens into motion; needed when the model has several");
   command->add_flag("--unconstrained", flags->options.unconstrained,

@@ -2,20 +2,35 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "cli/explain.h"
 #include "cli/sampling_flags.h"
 #include "cli/table.h"
 #include "kinetok/base/math.h"
 #include "kinetok/decode/generate.h"
 #include "kinetok/decode/trace.h"
+#include "kinetok/io/image.h"
+#include "kinetok/vla/image_prompt.h"
+#include "kinetok/vla/policy_config.h"
 
 namespace kinetok::cli {
 namespace {
 
 // Several ids as they read together, printable.
 std::string PrintableText(const Model& model, std::span<const int32_t> ids) {
-  if (model.tokenizer() == nullptr) return fmt::format("{}", fmt::join(ids, " "));
-  return Printable(model.tokenizer()->Decode(ids));
+  const Tokenizer* tokenizer = model.tokenizer();
+  if (tokenizer == nullptr) return fmt::format("{}", fmt::join(ids, " "));
+  std::string text;
+  for (size_t at = 0; at < ids.size();) {
+    const auto unknown = [&](int32_t id) { return !tokenizer->Has(id); };
+    const auto end = std::find_if(ids.begin() + static_cast<ptrdiff_t>(at), ids.end(), unknown) - ids.begin();
+    text += Printable(tokenizer->Decode(ids.subspan(at, static_cast<size_t>(end) - at)));
+    at = static_cast<size_t>(end);
+    for (; at < ids.size() && unknown(ids[at]); ++at) text += fmt::format("[{}]", ids[at]);
+  }
+  return text;
 }
 
 const char* YesNo(bool value) {
@@ -24,10 +39,83 @@ const char* YesNo(bool value) {
 
 struct StepsFlags {
   ModelTextFlags source;
+  std::string image, instruction, unnorm_key;  // with an instruction the steps are an action's
+  CLI::Option* steps_option = nullptr;
   SamplerOptions sampler;
   DrawingFlags drawing;  // with one of these a draw, else the likeliest token
   int64_t steps = 5, top = 5;
 };
+
+// What the loop begins with, and how its tokens read.
+struct Start {
+  std::shared_ptr<const Model> model;
+  std::vector<int32_t> ids;        // Prompt::kEmbedding for a patch of the image
+  Rows<const float> patches = {};  // which `eyes` holds
+  std::optional<ImageEncoder> eyes = {};
+  std::optional<PolicyConfig> policy = {};
+  const ActionStatistics* statistics = nullptr;  // of an action
+
+  // A token that is chosen in step number `step`: "dx +0.012" of an action, else its text.
+  std::string Name(int32_t token, size_t step) const {
+    if (statistics == nullptr || !policy->actions.IsAction(token)) return Quoted(TokenText(model->tokenizer(), token));
+    std::vector<double> normalized(static_cast<size_t>(statistics->dimensions()), 0.0);
+    normalized.at(step) = policy->actions.Decode(token);
+    return fmt::format("{} {:+.4f}", policy->Names(statistics->dimensions())[step],
+                       statistics->Unnormalize(normalized)[step]);
+  }
+  std::string Read(std::span<const int32_t> tokens) const {
+    std::string text;
+    for (size_t at = 0; at < tokens.size();) {
+      size_t end = at;
+      const bool patch = tokens[at] == Prompt::kEmbedding;
+      const auto action = [&](size_t i) { return statistics != nullptr && i >= ids.size(); };
+      while (end < tokens.size() && (tokens[end] == Prompt::kEmbedding) == patch && action(end) == action(at)) ++end;
+      if (patch) {
+        text += fmt::format("[{} patches]", end - at);
+      } else if (action(at)) {
+        for (; at < end; ++at) text += fmt::format("[{}]", Name(tokens[at], at - ids.size()));
+      } else {
+        text += PrintableText(*model, tokens.subspan(at, end - at));
+      }
+      at = end;
+    }
+    return text;
+  }
+};
+
+Start LoadStart(const Common& common, Context& context, StepsFlags& flags) {
+  Start start;
+  if (flags.image.empty()) {
+    if (!flags.instruction.empty()) throw UsageError("--instruction needs --image: what the robot sees");
+    ModelText text = flags.source.Load(common, context);
+    start.model = std::move(text.model);
+    start.ids = std::move(text.ids);
+    return start;
+  }
+  if (flags.instruction.empty() == !flags.source.prompt.given()) {
+    throw UsageError("--image goes with --instruction, for an action, or with --prompt, for words");
+  }
+  const std::filesystem::path dir = RequireModel(flags.source.model);
+  start.model = Model::Load(context, dir, common.Loading());
+  start.eyes.emplace(context, start.model, dir);
+  start.patches = start.eyes->Encode(start.eyes->Process(ReadImage(flags.image).view()));
+  if (flags.instruction.empty()) {
+    start.ids = PromptTokens(*start.model->tokenizer(), flags.source.prompt.Text(), start.patches.rows);
+    return start;
+  }
+  start.policy.emplace(start.model->config(), dir);
+  start.statistics = &start.policy->statistics.Choose(flags.unnorm_key).second;
+  start.ids = WithPatches(
+      InstructionTokens(*start.model->tokenizer(), flags.instruction, start.policy->style, start.policy->separator),
+      start.patches.rows);
+  flags.sampler.allowed_tokens = {start.policy->actions.ids()};
+  if (flags.steps_option->count() == 0) flags.steps = start.statistics->dimensions();
+  if (flags.steps > start.statistics->dimensions()) {
+    throw UsageError(
+        fmt::format("--steps is {}; an action here has {} tokens", flags.steps, start.statistics->dimensions()));
+  }
+  return start;
+}
 
 int ExplainSteps(const Common& common, StepsFlags& flags) {
   if (!flags.drawing.given()) flags.sampler.greedy = true;
@@ -36,22 +124,24 @@ int ExplainSteps(const Common& common, StepsFlags& flags) {
     flags.sampler.Check();
   });
   const auto context = common.MakeContext();
-  const ModelText text = flags.source.Load(common, *context);
-  const Tokenizer* tokenizer = text.model->tokenizer();
+  const Start start = LoadStart(common, *context, flags);
+  const Tokenizer* tokenizer = start.model->tokenizer();
   const std::vector<TracedStep> steps =
-      TraceGeneration(*context, *text.model, text.ids, flags.sampler, flags.steps, flags.top);
+      TraceGeneration(*context, *start.model, Prompt(start.ids, start.patches), flags.sampler, flags.steps, flags.top);
 
-  std::vector<int32_t> ids = text.ids;
+  std::vector<int32_t> ids = start.ids;
   OrderedJson list = OrderedJson::array();
   std::string out;
   double cached_s = 0, recomputed_s = 0;
   int64_t cached_rows = 0, recomputed_rows = 0;
   bool same_bits = true;
-  const auto to_json = [&](const TokenProbability& t) {
-    return OrderedJson{{"token", TokenText(tokenizer, t.token)}, {"id", t.token}, {"p", t.probability}};
+  const auto to_json = [&](const TokenProbability& t, size_t step) {
+    const bool action = start.statistics != nullptr && start.policy->actions.IsAction(t.token);
+    const std::string name = action ? start.Name(t.token, step) : TokenText(tokenizer, t.token);
+    return OrderedJson{{"token", name}, {"id", t.token}, {"p", t.probability}};
   };
-  const auto to_text = [&](const TokenProbability& t) {
-    return fmt::format("{} {:.3f}", Quoted(TokenText(tokenizer, t.token)), t.probability);
+  const auto to_text = [&](const TokenProbability& t, size_t step) {
+    return fmt::format("{} {:.3f}", start.Name(t.token, step), t.probability);
   };
   for (size_t i = 0; i < steps.size(); ++i) {
     const TracedStep& s = steps[i];
@@ -59,19 +149,19 @@ int ExplainSteps(const Common& common, StepsFlags& flags) {
     std::vector<std::string> seen;
     seen.reserve(s.top.size());
     for (const TokenProbability& t : s.top) {
-      candidates.push_back(to_json(t));
-      seen.push_back(to_text(t));
+      candidates.push_back(to_json(t, i));
+      seen.push_back(to_text(t, i));
     }
-    const std::string input = PrintableText(*text.model, ids);
+    const std::string input = start.Read(ids);
     list.push_back({{"input", input},
                     {"input_tokens", ids.size()},
                     {"candidates", std::move(candidates)},
-                    {"choice", to_json(s.choice)},
+                    {"choice", to_json(s.choice, i)},
                     {"cached", {{"positions", s.cached_rows}, {"ms", 1e3 * s.cached_s}}},
                     {"recomputed", {{"positions", s.recomputed_rows}, {"ms", 1e3 * s.recomputed_s}}},
                     {"same_bits", s.same_bits}});
     out += fmt::format("step {}\n  input       {}\n  candidates  {}\n  choice      {}\n", i + 1, Quoted(input),
-                       fmt::join(seen, "  "), to_text(s.choice));
+                       fmt::join(seen, "  "), to_text(s.choice, i));
     out += fmt::format("  time        {:.2f} ms for {} new of {} positions; without the cache {:.2f} ms for {}\n",
                        1e3 * s.cached_s, s.cached_rows, ids.size(), 1e3 * s.recomputed_s, s.recomputed_rows);
     cached_s += s.cached_s;
@@ -81,9 +171,9 @@ int ExplainSteps(const Common& common, StepsFlags& flags) {
     same_bits = same_bits && s.same_bits;
     ids.push_back(s.choice.token);
   }
-  const std::string whole = PrintableText(*text.model, ids);
+  const std::string whole = start.Read(ids);
   if (common.json) {
-    PrintJson({{"prompt_tokens", text.ids.size()},
+    PrintJson({{"prompt_tokens", start.ids.size()},
                {"text", whole},
                {"steps", std::move(list)},
                {"cached", {{"positions", cached_rows}, {"ms", 1e3 * cached_s}}},
@@ -156,7 +246,12 @@ void AddExplainSteps(CLI::App& group, Common& common) {
       [flags, &common] { return ExplainSteps(common, *flags); });
   flags->source.Add(command, common);
   const CLI::Range many(1, 1000);
-  command->add_option("-n,--steps", flags->steps, "How many tokens")->capture_default_str()->check(many);
+  command->add_option("--image", flags->image, "What a model with vision towers sees: a PNG or JPEG file");
+  command->add_option("--instruction", flags->instruction, "With --image: the steps are those of a robot's action");
+  command->add_option("--unnorm-key", flags->unnorm_key,
+                      "The data set whose statistics turn tokens into motion; needed when the model has several");
+  flags->steps_option =
+      command->add_option("-n,--steps", flags->steps, "How many tokens; default: 5, or an action's")->check(many);
   command->add_option("--top", flags->top, "How many candidates are shown")->capture_default_str()->check(many);
   flags->drawing.Add(command, flags->sampler);
   AddSeed(command, flags->sampler.seed, "Of the draws");

@@ -1,7 +1,7 @@
-// A control loop that asks the model for its next tokens once a period:   example_control_loop models/writer
+// A robot's control loop:   example_control_loop models/robot camera.png "touch the red cube"
 //
-// Every cycle gives the model seven tokens of what was seen and takes seven tokens back (a robot's action is seven
-// tokens), and says when it was late. Memory is bounded and the answer depends on the prompt alone, not on the load.
+// Every cycle looks, asks the policy what to do, moves, and says when it was late. The same picture and instruction
+// give the same motion, whatever else the machine does.
 #include <chrono>
 #include <iostream>
 #include <thread>
@@ -9,26 +9,21 @@
 #include "kinetok/kinetok.h"
 
 int main(int argc, char** argv) try {
-  if (argc != 2) {
-    std::cerr << "usage: " << argv[0] << " MODEL_DIR\n";
+  if (argc != 4) {
+    std::cerr << "usage: " << argv[0] << " MODEL_DIR IMAGE INSTRUCTION\n";
     return 2;
   }
   using Clock = std::chrono::steady_clock;
-  constexpr auto kPeriod = std::chrono::milliseconds(100);  // 10 Hz
-  kinetok::Context context;
-  const auto model = kinetok::Model::Load(context, argv[1]);
-  kinetok::Engine engine(context, model);
-  std::vector<int32_t> observation = {1, 2, 3, 4, 5, 6, 7};
+  constexpr auto kPeriod = std::chrono::milliseconds(200);  // 5 Hz
+  kinetok::Policy policy(argv[1]);
   auto deadline = Clock::now() + kPeriod;
   for (int cycle = 0; cycle < 10; ++cycle, deadline += kPeriod) {
-    engine.Add(observation, {.sampler = {.greedy = true}, .max_new_tokens = 7, .ignore_eos = true});
-    std::vector<int32_t> action;
-    while (!engine.idle()) {
-      for (const kinetok::NewToken& t : engine.Step()) action.push_back(t.token);
-    }
+    const kinetok::Image image = kinetok::ReadImage(argv[2]);  // a robot's camera: any RGB or BGR memory, not copied
+    const kinetok::Action action = policy.Act(image.view(), argv[3]);
     const auto left = std::chrono::duration<double, std::milli>(deadline - Clock::now()).count();
-    std::cout << "cycle " << cycle << (left < 0 ? "  LATE by " : "  spare ") << std::abs(left) << " ms\n";
-    observation = action;  // a robot would act here, and look again
+    std::cout << (left < 0 ? "LATE by " : "spare ") << std::abs(left) << " ms: ";
+    for (size_t i = 0; i < action.values.size(); ++i) std::cout << action.names[i] << " " << action.values[i] << "  ";
+    std::cout << std::endl;  // a robot's arm would move here
     std::this_thread::sleep_until(deadline);
   }
 } catch (const kinetok::Error& error) {

@@ -1,5 +1,8 @@
-// What the program measures of a policy.
+// What the program does with a policy and measures of it.
 
+#include <sstream>
+
+#include "kinetok/io/image.h"
 #include "kinetok/vla/test_policy.h"
 #include "tests/cli_test_support.h"
 
@@ -63,6 +66,48 @@ TEST_F(CliVlaTest, WhatCannotBeMeasuredIsSaid) {
   ExpectError("bench --vla --preset tiny", 2, "--preset");
   ExpectError(Bench("--calls 0"), 2, "--calls");
   ExpectError("bench --vla --model model", 1, "model");
+}
+
+TEST_F(CliVlaTest, ExplainStepsLaysAnActionOpen) {
+  WritePng(dir_ / "seen.png", Image(8, 8).view());
+  const std::string on = fmt::format(" --model '{}' --image seen.png", dir.string());
+  const Json action = RunJson("act" + on + " --instruction \"go left\" --json");
+  const Json json = RunJson("explain steps" + on + " --instruction \"go left\" --json");
+  ASSERT_EQ(json["steps"].size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(json["steps"][i]["choice"]["id"], action["tokens"][i]);
+  EXPECT_THAT(json["steps"][0]["choice"]["token"].get<std::string>(), ::testing::StartsWith("0 "));
+  EXPECT_THAT(json["steps"][0]["input"].get<std::string>(), HasSubstr(" patches]In: "));
+  EXPECT_THAT(json["steps"][2]["input"].get<std::string>(), HasSubstr("][1 "));
+  EXPECT_EQ(json["steps"][1]["cached"]["positions"], 1);
+  EXPECT_EQ(json["same_bits"], true);
+
+  const Json words = RunJson("explain steps" + on + " --prompt what? -n 2 --json");
+  EXPECT_EQ(words["steps"].size(), 2u);
+  const Json text = RunJson("generate" + on + " --prompt what? --greedy --max-new-tokens 2 --json");
+  EXPECT_EQ(words["steps"][0]["choice"]["id"], text["tokens"][0]);
+
+  ExpectError("explain steps" + on, 2, "--image goes with --instruction");
+  ExpectError("explain steps --model x --instruction a", 2, "--instruction needs --image");
+  ExpectError("explain steps" + on + " --instruction a -n 4", 2, "--steps is 4; an action here has 3 tokens");
+}
+
+TEST_F(CliVlaTest, ALineOfABatchMayBringItsSeed) {
+  WritePng(dir_ / "seen.png", Image(8, 8).view());
+  std::string lines;
+  for (const char* seed : {"", R"(, "seed": 1)", R"(, "seed": 2)", R"(, "seed": 2)", R"(, "seed": -1)"}) {
+    lines += fmt::format("{{\"image\": \"seen.png\", \"instruction\": \"a\"{}}}\n", seed);
+  }
+  WriteFileAtomically(dir_ / "lines.jsonl", lines);
+  const Result r = Run(fmt::format("act --model '{}' --batch-file lines.jsonl --temperature 1 --seed 1", dir.string()));
+  EXPECT_EQ(r.status, 1);
+  std::vector<Json> answers;
+  std::istringstream in(r.out);
+  for (std::string line; std::getline(in, line);) answers.push_back(Json::parse(line));
+  ASSERT_EQ(answers.size(), 5u);
+  EXPECT_EQ(answers[0]["tokens"], answers[1]["tokens"]);
+  EXPECT_NE(answers[1]["tokens"], answers[2]["tokens"]);
+  EXPECT_EQ(answers[2]["tokens"], answers[3]["tokens"]);
+  EXPECT_THAT(answers[4]["error"].get<std::string>(), HasSubstr("\"seed\""));
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/math.h"
-#include "kinetok/decode/sequences.h"
 
 namespace kinetok {
 namespace {
@@ -14,16 +13,27 @@ namespace {
 // A sequence that is fed piece by piece, and what that took.
 class Reader {
  public:
-  Reader(Context& context, const Model& model)
-      : context_(context), model_(model), cache_(model.config()), sequence_(cache_.NewSequence()) {}
+  Reader(Context& context, const Model& model, Rows<const float> embeddings = {})
+      : context_(context),
+        model_(model),
+        embeddings_(embeddings),
+        cache_(model.config()),
+        sequence_(cache_.NewSequence()) {}
 
-  void Forget() { cache_.Truncate(sequence_, 0); }
+  void Forget() {
+    cache_.Truncate(sequence_, 0);
+    embedded_ = 0;
+  }
   // The logits after the last of `tokens`, or after each.
   std::span<const float> Read(std::span<const int32_t> tokens, bool all_logits) {
     std::vector<BatchRow> rows;
     rows.reserve(tokens.size());
     for (size_t i = 0; i < tokens.size(); ++i) {
-      rows.push_back({tokens[i], sequence_, all_logits || i + 1 == tokens.size()});
+      const bool patch = tokens[i] == Prompt::kEmbedding;
+      rows.push_back({.token = tokens[i],
+                      .sequence = sequence_,
+                      .want_logits = all_logits || i + 1 == tokens.size(),
+                      .embedding = patch ? embeddings_[embedded_++] : nullptr});
     }
     const auto start = std::chrono::steady_clock::now();
     const Rows<const float> logits = model_.Forward(context_, rows, cache_, workspace_);
@@ -35,6 +45,8 @@ class Reader {
  private:
   Context& context_;
   const Model& model_;
+  Rows<const float> embeddings_;
+  int64_t embedded_ = 0;  // rows of them that were read
   KvCache cache_;
   int sequence_;
   Workspace workspace_;
@@ -47,7 +59,7 @@ bool SameBits(std::span<const float> a, std::span<const float> b) {
 
 }  // namespace
 
-std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, std::span<const int32_t> prompt,
+std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, const Prompt& prompt,
                                         const SamplerOptions& options, int64_t steps, int64_t top) {
   const ModelConfig& config = model.config();
   RequireNextToken(config, "the autoregressive loop");
@@ -56,12 +68,12 @@ std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, st
   if (steps < 1) Fail("steps is {}; it must be at least 1", steps);
   if (top < 1) Fail("top is {}; it must be at least 1", top);
   Sampler sampler(options);
-  Reader cached(context, model), whole(context, model);
+  Reader cached(context, model, prompt.embeddings), whole(context, model, prompt.embeddings);
   for (Reader* reader : {&cached, &whole}) {  // memory is touched and code is loaded before anything is timed
-    reader->Read(prompt, false);
+    reader->Read(prompt.tokens, false);
     reader->Forget();
   }
-  std::vector<int32_t> tokens(prompt.begin(), prompt.end());
+  std::vector<int32_t> tokens(prompt.tokens.begin(), prompt.tokens.end());
   std::vector<TracedStep> trace;
   size_t read = 0;
   while (static_cast<int64_t>(trace.size()) < steps &&
@@ -79,8 +91,8 @@ std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, st
     step.recomputed_s = whole.seconds();
 
     for (const TokenLogprob& t : TopLogProbabilities(logits, top)) step.top.push_back({t.token, Exp(t.logprob)});
-    step.choice.token =
-        sampler.Choose(logits, static_cast<int64_t>(tokens.size()), {tokens, prompt.size(), config.eos_token_ids});
+    step.choice.token = sampler.Choose(logits, static_cast<int64_t>(tokens.size()),
+                                       {tokens, prompt.tokens.size(), config.eos_token_ids});
     step.choice.probability = Exp(LogProbability(logits, step.choice.token));
     tokens.push_back(step.choice.token);
     trace.push_back(std::move(step));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kinetok/decode/sampler.h"
+#include "kinetok/decode/sequences.h"
 #include "kinetok/kernels/context.h"
 #include "kinetok/model/model.h"
 
@@ -23,7 +24,7 @@ struct TracedStep {
 
 // Continues `prompt` by up to `steps` tokens, each computed twice: with the KV cache and from scratch. Ends early with
 // the model's end-of-text token or its context. Throws Error as CheckPrompt (sequences.h) and SamplerOptions::Check do.
-std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, std::span<const int32_t> prompt,
+std::vector<TracedStep> TraceGeneration(Context& context, const Model& model, const Prompt& prompt,
                                         const SamplerOptions& options, int64_t steps, int64_t top);
 
 struct TracedTarget {

@@ -53,6 +53,20 @@ TEST_F(TraceTest, TheCacheSavesAllButTheNewPositionAndChangesNoBit) {
   }
 }
 
+TEST_F(TraceTest, RowsInPlaceOfTokensAreReadByBothWays) {
+  const std::vector<int32_t> tokens = {prompt_[0], Prompt::kEmbedding, Prompt::kEmbedding, prompt_[1]};
+  std::vector<float> rows(2 * config_.hidden_size, 0.25f);
+  const Prompt prompt(tokens, {rows.data(), 2, config_.hidden_size});
+  const std::vector<TracedStep> trace = TraceGeneration(context_, *model_, prompt, {.greedy = true}, 3, 2);
+  const Generation generated = Generate(context_, model_, prompt, {.sampler = {.greedy = true}, .max_new_tokens = 3});
+  ASSERT_EQ(trace.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(trace[i].choice.token, generated.tokens[i]);
+    EXPECT_EQ(trace[i].cached_rows, i == 0 ? 4 : 1);
+    EXPECT_TRUE(trace[i].same_bits);
+  }
+}
+
 TEST_F(TraceTest, StepsEndWithTheContextAndTheEndOfTheText) {
   EXPECT_EQ(TraceGeneration(context_, *model_, prompt_, {.greedy = true}, 100, 1).size(), 15u);
   // The first token drawn that none before it equals ends the text.
@@ -91,7 +105,7 @@ TEST_F(TraceTest, TeacherForcingGivesEveryTargetItsProbability) {
 }
 
 TEST_F(TraceTest, WhatCannotBeTracedIsAnError) {
-  EXPECT_THROW(TraceGeneration(context_, *model_, {}, {}, 1, 1), Error);
+  EXPECT_THROW(TraceGeneration(context_, *model_, std::vector<int32_t>(), {}, 1, 1), Error);
   EXPECT_THROW(TraceGeneration(context_, *model_, prompt_, {}, 0, 1), Error);
   EXPECT_THROW(TraceGeneration(context_, *model_, prompt_, {}, 1, 0), Error);
   EXPECT_THROW(TraceGeneration(context_, *model_, DrawTokens(21, 333, 1), {}, 1, 1), Error);
