@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds Kinetok and runs it: ./run.sh ARGS is kinetok ARGS; without arguments the bundled model speaks, in English
-# and in Korean. stdout carries the result alone.
+# Builds Kinetok and runs it: ./run.sh ARGS is kinetok ARGS. Without arguments the bundled models show what they can:
+# one speaks, in English and in Korean, the other does what it is told in the simulator, and answers. stdout carries the
+# result alone.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "$root/scripts/setup.sh" build
@@ -11,7 +12,11 @@ kinetok=$root/build/release/kinetok
 # speak PROMPT NEW_TOKENS: the prompt, then what the model says after it as it comes; tokens per second on stderr
 speak() {
   printf '%s' "$1"
-  "$kinetok" generate --model "$root/models/writer" --prompt "$1" --max-new-tokens "$2" --temperature 0.7 --top-p 0.9 --seed 17
+  "$kinetok" generate --model models/writer --prompt "$1" --max-new-tokens "$2" --temperature 0.7 --top-p 0.9 --seed 17
 }
+cd "$root"
 speak "ROMEO:" 200
 speak "오늘 날씨가" 60
+
+# Strips of what happened go where the build is.
+"$kinetok" sim run --model models/robot --tasks reach,push,place --episodes 3 --seed 7 --narrate --png build/episodes

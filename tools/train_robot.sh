@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Makes models/robot from nothing but models/writer and the simulator:
+#   tools/train_robot.sh KINETOK OUT [STAGE...]        stages: record look act correct export; default: all, in turn
+# Stopped or killed, the same command goes on where it was. Two cores take about two hours; see models/robot/README.md.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+kinetok=$(realpath "$1")
+mkdir -p "$2"
+cd "$2"
+shift 2
+stages=("$@")
+((${#stages[@]})) || stages=(record look act correct export)
+
+# record NAME SEED EPISODES FLAG...: demonstrations, questions and descriptions, unless they are there
+record() {
+  local name=$1 seed=$2 episodes=$3
+  shift 3
+  [[ -f $name.hdf5 ]] || "$kinetok" sim record --out "$name.hdf5" --seed "$seed" --episodes "$episodes" --noise 0.3 \
+    --questions "$name.ask.jsonl" --descriptions "$name.see.jsonl" "$@"
+}
+both() {  # two recordings side by side, since each uses one core
+  "${@:1:$(($# / 2))}" &
+  local first=$!
+  "${@:$(($# / 2 + 1))}" &
+  wait $first
+  wait $!
+}
+
+# train OUT MODEL STEPS RATE WARMUP FLAG...
+train() {
+  local out=$1 model=$2 steps=$3 rate=$4 warmup=$5
+  shift 5
+  "$kinetok" finetune --out "$out" --model "$model" --max-steps "$steps" --learning-rate "$rate" --warmup-steps "$warmup" \
+    --batch-size 32 --schedule cosine --min-learning-rate 2e-5 --beta2 0.99 --weight-decay 0.05 --val-fraction 0.02 \
+    --eval-every 500 --eval-batches 16 --save-every 500 --dataset-name kinetok_table "$@"
+}
+
+for stage in "${stages[@]}"; do
+  echo "stage $stage"
+  case $stage in
+    record)
+      both record look1 101 2500 --questions-per-episode 1 --descriptions-per-episode 8 --patch 8 \
+           record look2 102 2500 --questions-per-episode 1 --descriptions-per-episode 8 --patch 8
+      both record act1 103 4000 --questions-per-episode 3 --descriptions-per-episode 8 \
+           record act2 104 4000 --questions-per-episode 3 --descriptions-per-episode 8
+      both record act3 105 4000 --questions-per-episode 3 --descriptions-per-episode 8 \
+           record act4 106 4000 --questions-per-episode 3 --descriptions-per-episode 8
+      ;;
+    look)  # where things are, patch by patch and in words: nothing but pictures
+      [[ -d base ]] || "$kinetok" init --model-config "$root/examples/vla.json" --decoder "$root/models/writer" --seed 1 --out base
+      train look base 2500 2e-3 50 --data look1.see.jsonl look2.see.jsonl
+      ;;
+    act)  # what to do, and still where things are
+      train act look 10000 1.5e-3 50 --data act{1,2,3,4}.hdf5 act{1,2,3,4}.see.jsonl act{1,2,3,4}.ask.jsonl \
+        --data-weights demonstrations=0.55 --data-weights completions=0.45
+      ;;
+    correct)  # the policy drives half of the time, the expert says what it should have done (DAgger)
+      both record own1 201 1500 --questions-per-episode 3 --model act --policy-share 0.6 --threads 1 \
+           record own2 202 1500 --questions-per-episode 3 --model act --policy-share 0.6 --threads 1
+      train correct act 5000 7e-4 50 --data act{1,2,3,4}.hdf5 own{1,2}.hdf5 act{1,2}.see.jsonl \
+        act{1,2,3,4}.ask.jsonl own{1,2}.ask.jsonl --data-weights demonstrations=0.75 --data-weights completions=0.25 \
+        --export-dtype bf16
+      ;;
+    export)
+      mkdir -p robot
+      cp correct/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics,train_config}.json \
+         correct/model.safetensors correct/log.jsonl correct/loss.png correct/loss.svg robot/
+      ;;
+    *)
+      echo "unknown stage $stage; expected record, look, act, correct or export" >&2
+      exit 2
+      ;;
+  esac
+done
