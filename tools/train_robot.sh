@@ -9,6 +9,7 @@ mkdir -p "$2"
 cd "$2"
 shift 2
 stages=("$@")
+tasks="--tasks reach,push,pick,push,pick_bar,place"  # pushing is the hardest: it has to see three things at once
 ((${#stages[@]})) || stages=(record look act correct export)
 
 # record NAME SEED EPISODES FLAG...: demonstrations, questions and descriptions, unless they are there
@@ -41,10 +42,10 @@ for stage in "${stages[@]}"; do
     record)
       both record look1 101 2500 --questions-per-episode 1 --descriptions-per-episode 8 --patch 8 \
            record look2 102 2500 --questions-per-episode 1 --descriptions-per-episode 8 --patch 8
-      both record act1 103 4000 --questions-per-episode 3 --descriptions-per-episode 8 \
-           record act2 104 4000 --questions-per-episode 3 --descriptions-per-episode 8
-      both record act3 105 4000 --questions-per-episode 3 --descriptions-per-episode 8 \
-           record act4 106 4000 --questions-per-episode 3 --descriptions-per-episode 8
+      both record act1 103 4000 --questions-per-episode 6 --descriptions-per-episode 8 $tasks \
+           record act2 104 4000 --questions-per-episode 6 --descriptions-per-episode 8 $tasks
+      both record act3 105 4000 --questions-per-episode 6 --descriptions-per-episode 8 $tasks \
+           record act4 106 4000 --questions-per-episode 6 --descriptions-per-episode 8 $tasks
       ;;
     look)  # where things are, patch by patch and in words: nothing but pictures
       [[ -d base ]] || "$kinetok" init --model-config "$root/examples/vla.json" --decoder "$root/models/writer" --seed 1 --out base
@@ -55,8 +56,8 @@ for stage in "${stages[@]}"; do
         --data-weights demonstrations=0.55 --data-weights completions=0.45
       ;;
     correct)  # the policy drives half of the time, the expert says what it should have done (DAgger)
-      both record own1 201 1500 --questions-per-episode 3 --model act --policy-share 0.6 --threads 1 \
-           record own2 202 1500 --questions-per-episode 3 --model act --policy-share 0.6 --threads 1
+      both record own1 201 1500 --questions-per-episode 6 $tasks --model act --policy-share 0.6 --threads 1 \
+           record own2 202 1500 --questions-per-episode 6 $tasks --model act --policy-share 0.6 --threads 1
       train correct act 5000 7e-4 50 --data act{1,2,3,4}.hdf5 own{1,2}.hdf5 act{1,2}.see.jsonl \
         act{1,2,3,4}.ask.jsonl own{1,2}.ask.jsonl --data-weights demonstrations=0.75 --data-weights completions=0.25 \
         --export-dtype bf16
