@@ -71,6 +71,18 @@ TEST_F(DemonstrationsTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(demos.Find("demo_12"), -1);
 }
 
+TEST_F(DemonstrationsTest, TheSameDemonstrationsAreTheSameBytesAtAnyTime) {
+  const auto bytes = [&] {
+    DemonstrationWriter writer(file(), {{"env_args", {{"seed", 7}}}});
+    writer.Add(Drawn(3));
+    writer.Finish();
+    return ReadFile(file());
+  };
+  const std::string first = bytes();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // HDF5 would note times in seconds
+  EXPECT_TRUE(bytes() == first);
+}
+
 TEST_F(DemonstrationsTest, AFileThatIsNotFinishedLeavesNothing) {
   {
     DemonstrationWriter writer(file(), OrderedJson::object());
