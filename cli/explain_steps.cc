@@ -6,13 +6,12 @@
 #include <optional>
 
 #include "cli/explain.h"
+#include "cli/image_flags.h"
 #include "cli/sampling_flags.h"
 #include "cli/table.h"
 #include "kinetok/base/math.h"
 #include "kinetok/decode/generate.h"
 #include "kinetok/decode/trace.h"
-#include "kinetok/io/image.h"
-#include "kinetok/vla/image_prompt.h"
 #include "kinetok/vla/policy_config.h"
 
 namespace kinetok::cli {
@@ -39,7 +38,8 @@ const char* YesNo(bool value) {
 
 struct StepsFlags {
   ModelTextFlags source;
-  std::string image, instruction, unnorm_key;  // with an instruction the steps are an action's
+  ImageFlags image;
+  std::string instruction, unnorm_key;  // with an instruction the steps are an action's
   CLI::Option* steps_option = nullptr;
   SamplerOptions sampler;
   DrawingFlags drawing;  // with one of these a draw, else the likeliest token
@@ -49,19 +49,21 @@ struct StepsFlags {
 // What the loop begins with, and how its tokens read.
 struct Start {
   std::shared_ptr<const Model> model;
-  std::vector<int32_t> ids;        // Prompt::kEmbedding for a patch of the image
-  Rows<const float> patches = {};  // which `eyes` holds
-  std::optional<ImageEncoder> eyes = {};
+  std::vector<int32_t> ids;  // Prompt::kEmbedding for a patch of the image
+  std::optional<SeenImage> image = {};
   std::optional<PolicyConfig> policy = {};
   const ActionStatistics* statistics = nullptr;  // of an action
 
-  // A token that is chosen in step number `step`: "dx +0.012" of an action, else its text.
-  std::string Name(int32_t token, size_t step) const {
-    if (statistics == nullptr || !policy->actions.IsAction(token)) return Quoted(TokenText(model->tokenizer(), token));
+  // What a token means that is chosen in step number `step` of an action: "x +0.0120".
+  std::optional<std::string> Motion(int32_t token, size_t step) const {
+    if (statistics == nullptr || !policy->actions.IsAction(token)) return {};
     std::vector<double> normalized(static_cast<size_t>(statistics->dimensions()), 0.0);
     normalized.at(step) = policy->actions.Decode(token);
     return fmt::format("{} {:+.4f}", policy->Names(statistics->dimensions())[step],
                        statistics->Unnormalize(normalized)[step]);
+  }
+  std::string Name(int32_t token, size_t step) const {
+    return Motion(token, step).value_or(Quoted(TokenText(model->tokenizer(), token)));
   }
   std::string Read(std::span<const int32_t> tokens) const {
     std::string text;
@@ -85,7 +87,7 @@ struct Start {
 
 Start LoadStart(const Common& common, Context& context, StepsFlags& flags) {
   Start start;
-  if (flags.image.empty()) {
+  if (!flags.image.given()) {
     if (!flags.instruction.empty()) throw UsageError("--instruction needs --image: what the robot sees");
     ModelText text = flags.source.Load(common, context);
     start.model = std::move(text.model);
@@ -95,19 +97,20 @@ Start LoadStart(const Common& common, Context& context, StepsFlags& flags) {
   if (flags.instruction.empty() == !flags.source.prompt.given()) {
     throw UsageError("--image goes with --instruction, for an action, or with --prompt, for words");
   }
-  const std::filesystem::path dir = RequireModel(flags.source.model);
-  start.model = Model::Load(context, dir, common.Loading());
-  start.eyes.emplace(context, start.model, dir);
-  start.patches = start.eyes->Encode(start.eyes->Process(ReadImage(flags.image).view()));
+  RequireModel(flags.source.model);
+  const PromptFlags& prompt = flags.source.prompt;
+  const std::string text = prompt.given() && !prompt.as_ids() ? prompt.Text() : "";
+  start.model = Model::Load(context, flags.source.model,
+                            common.Loading(prompt.as_ids() ? TokenizerUse::kIfPossible : TokenizerUse::kRequired));
+  start.image.emplace(context, start.model, flags.source.model, flags.image);
   if (flags.instruction.empty()) {
-    start.ids = PromptTokens(*start.model->tokenizer(), flags.source.prompt.Text(), start.patches.rows);
+    start.ids = start.image->Ids(prompt, text);
     return start;
   }
-  start.policy.emplace(start.model->config(), dir);
+  start.policy.emplace(start.model->config(), flags.source.model, common.adapter);
   start.statistics = &start.policy->statistics.Choose(flags.unnorm_key).second;
-  start.ids = WithPatches(
-      InstructionTokens(*start.model->tokenizer(), flags.instruction, start.policy->style, start.policy->separator),
-      start.patches.rows);
+  start.ids = InstructionTokens(*start.model->tokenizer(), flags.instruction, start.policy->style,
+                                start.policy->separator, start.image->patches().rows);
   flags.sampler.allowed_tokens = {start.policy->actions.ids()};
   if (flags.steps_option->count() == 0) flags.steps = start.statistics->dimensions();
   if (flags.steps > start.statistics->dimensions()) {
@@ -126,8 +129,9 @@ int ExplainSteps(const Common& common, StepsFlags& flags) {
   const auto context = common.MakeContext();
   const Start start = LoadStart(common, *context, flags);
   const Tokenizer* tokenizer = start.model->tokenizer();
-  const std::vector<TracedStep> steps =
-      TraceGeneration(*context, *start.model, Prompt(start.ids, start.patches), flags.sampler, flags.steps, flags.top);
+  const std::vector<TracedStep> steps = TraceGeneration(
+      *context, *start.model, Prompt(start.ids, start.image ? start.image->patches() : Rows<const float>{}),
+      flags.sampler, flags.steps, flags.top);
 
   std::vector<int32_t> ids = start.ids;
   OrderedJson list = OrderedJson::array();
@@ -136,9 +140,9 @@ int ExplainSteps(const Common& common, StepsFlags& flags) {
   int64_t cached_rows = 0, recomputed_rows = 0;
   bool same_bits = true;
   const auto to_json = [&](const TokenProbability& t, size_t step) {
-    const bool action = start.statistics != nullptr && start.policy->actions.IsAction(t.token);
-    const std::string name = action ? start.Name(t.token, step) : TokenText(tokenizer, t.token);
-    return OrderedJson{{"token", name}, {"id", t.token}, {"p", t.probability}};
+    return OrderedJson{{"token", start.Motion(t.token, step).value_or(TokenText(tokenizer, t.token))},
+                       {"id", t.token},
+                       {"p", t.probability}};
   };
   const auto to_text = [&](const TokenProbability& t, size_t step) {
     return fmt::format("{} {:.3f}", start.Name(t.token, step), t.probability);
@@ -246,7 +250,7 @@ void AddExplainSteps(CLI::App& group, Common& common) {
       [flags, &common] { return ExplainSteps(common, *flags); });
   flags->source.Add(command, common);
   const CLI::Range many(1, 1000);
-  command->add_option("--image", flags->image, "What a model with vision towers sees: a PNG or JPEG file");
+  flags->image.Add(command);
   command->add_option("--instruction", flags->instruction, "With --image: the steps are those of a robot's action");
   command->add_option("--unnorm-key", flags->unnorm_key,
                       "The data set whose statistics turn tokens into motion; needed when the model has several");

@@ -6,17 +6,17 @@
 #include <utility>
 
 #include "cli/cli.h"
+#include "cli/image_flags.h"
 #include "cli/sampling_flags.h"
 #include "kinetok/base/file.h"
 #include "kinetok/decode/generate.h"
-#include "kinetok/vla/image_prompt.h"
 
 namespace kinetok::cli {
 namespace {
 
 struct Flags {
-  std::string model, batch_file, image;
-  ImageLimits limits;
+  std::string model, batch_file;
+  ImageFlags image;
   PromptFlags prompt;
   SamplingFlags sampling;
   bool no_parse_special = false;
@@ -130,7 +130,7 @@ int Generate(const Common& common, Flags& flags) {
   flags.sampling.Check();
   RequireModel(flags.model);
   const bool batch = !flags.batch_file.empty();
-  if (batch && !flags.image.empty()) throw UsageError("--image is for one prompt, not for --batch-file");
+  if (batch && flags.image.given()) throw UsageError("--image is for one prompt, not for --batch-file");
   if (batch && flags.prompt.given()) throw UsageError("--batch-file brings its own prompts; leave out the other one");
   options.logprobs = common.json || batch;
   if (!options.logprobs && (options.top_logprobs > 0 || options.num_return_sequences > 1)) {
@@ -156,24 +156,21 @@ int Generate(const Common& common, Flags& flags) {
   options.cancelled = [&] { return interrupted.load(); };
   if (batch) return RunBatch(flags, *context, model, load_s);
 
-  if (!flags.prompt.as_ids() && flags.image.empty()) ids = flags.prompt.Encode(*model, text, !flags.no_parse_special);
-  std::optional<ImageEncoder> eyes;
-  Rows<const float> patches;
-  if (!flags.image.empty()) {
-    eyes.emplace(*context, model, flags.model);
-    patches = eyes->Encode(eyes->Process(ReadImage(flags.image, {.limits = flags.limits}).view()));
-    if (flags.prompt.as_ids() && ids.empty()) throw UsageError("--tokens is empty; an image needs a token before it");
-    ids =
-        flags.prompt.as_ids() ? WithPatches(ids, patches.rows) : PromptTokens(*model->tokenizer(), text, patches.rows);
+  if (!flags.prompt.as_ids() && !flags.image.given()) ids = flags.prompt.Encode(*model, text, !flags.no_parse_special);
+  std::optional<SeenImage> seen;
+  if (flags.image.given()) {
+    seen.emplace(*context, model, flags.model, flags.image);
+    ids = seen->Ids(flags.prompt, text);
   }
   const bool as_text = model->tokenizer() != nullptr;
   const char* space = "";
-  const Generation result = kinetok::Generate(*context, model, Prompt(ids, patches), options, [&](const Token& token) {
-    if (!common.json) {
-      Print(as_text ? token.text : fmt::format("{}{}", std::exchange(space, " "), token.id));
-    }
-    return Flow::kContinue;
-  });
+  const Generation result = kinetok::Generate(
+      *context, model, Prompt(ids, seen ? seen->patches() : Rows<const float>{}), options, [&](const Token& token) {
+        if (!common.json) {
+          Print(as_text ? token.text : fmt::format("{}{}", std::exchange(space, " "), token.id));
+        }
+        return Flow::kContinue;
+      });
   if (common.json) {
     PrintJson(ToJson(result, model->tokenizer(), options, load_s));
   } else {
@@ -195,10 +192,7 @@ void AddGenerate(CLI::App& app, Common& common) {
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
   AddAdapter(command, common);
   flags->prompt.Add(command, true);
-  command->add_option("--image", flags->image,
-                      "What the model sees before the text, a PNG or JPEG file; for models with vision towers");
-  command->add_option("--max-image-pixels", flags->limits.max_pixels, "The largest image that is read")
-      ->capture_default_str();
+  flags->image.Add(command);
   command->add_option("--batch-file", flags->batch_file,
                       "Many prompts as one batch, one JSON value a line: \"text\", [ids], {\"prompt\": \"text\"} or "
                       "{\"tokens\": [ids]}; gives one JSON object a line");

@@ -85,6 +85,10 @@ TEST_F(CliVlaTest, ExplainStepsLaysAnActionOpen) {
   EXPECT_EQ(words["steps"].size(), 2u);
   const Json text = RunJson("generate" + on + " --prompt what? --greedy --max-new-tokens 2 --json");
   EXPECT_EQ(words["steps"][0]["choice"]["id"], text["tokens"][0]);
+  for (const char* command : {"generate --greedy --max-new-tokens 2", "explain steps -n 2"}) {
+    EXPECT_EQ(RunJson(command + on + " --tokens \"256 119\" --json")["prompt_tokens"], 18) << command;
+    ExpectError(command + on + " --tokens \"\"", 2, "--tokens is empty");
+  }
 
   ExpectError("explain steps" + on, 2, "--image goes with --instruction");
   ExpectError("explain steps --model x --instruction a", 2, "--instruction needs --image");

@@ -38,8 +38,8 @@ DemonstrationExamples::DemonstrationExamples(const std::vector<std::filesystem::
     auto& prompts = prompts_.emplace_back();
     for (int64_t d = 0; d < count; ++d) {
       const DemonstrationInfo& info = file.demonstrations()[d];
-      prompts.push_back(WithPatches(
-          InstructionTokens(*format_.tokenizer, info.instruction, format_.style, format_.separator), format_.patches));
+      prompts.push_back(
+          InstructionTokens(*format_.tokenizer, info.instruction, format_.style, format_.separator, format_.patches));
       max_length_ = std::max(max_length_, static_cast<int64_t>(prompts.back().size()) + dimensions);
       if (d >= used && d < kept) continue;
       for (int64_t step = 0; step < info.steps; ++step) {

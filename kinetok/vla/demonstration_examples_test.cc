@@ -72,7 +72,7 @@ TEST_F(DemonstrationExamplesTest, AStepIsItsImageItsInstructionAndTheActionAsLab
   ASSERT_EQ(data.held_out(), 4);
   const Example e = data.HeldOut(1);
   std::vector<int32_t> prompt =
-      WithPatches(InstructionTokens(*format.tokenizer, "Reach Block 1", format.style, format.separator), kPatches);
+      InstructionTokens(*format.tokenizer, "Reach Block 1", format.style, format.separator, kPatches);
   ASSERT_EQ(e.tokens.size(), prompt.size() + 7);
   EXPECT_EQ(e.labels.size(), e.tokens.size());
   EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), e.tokens.begin()));

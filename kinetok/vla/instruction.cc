@@ -74,9 +74,9 @@ void CheckInstruction(std::string_view instruction) {
 }
 
 std::vector<int32_t> InstructionTokens(const Tokenizer& tokenizer, std::string_view instruction, InstructionStyle style,
-                                       int32_t separator) {
+                                       int32_t separator, int64_t patches) {
   CheckInstruction(instruction);
-  std::vector<int32_t> ids = PromptTokens(tokenizer, InstructionText(instruction, style), 0);
+  std::vector<int32_t> ids = PromptTokens(tokenizer, InstructionText(instruction, style), patches);
   if (ids.back() != separator) ids.push_back(separator);
   return ids;
 }

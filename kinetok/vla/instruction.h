@@ -24,9 +24,9 @@ std::string InstructionText(std::string_view instruction, InstructionStyle style
 inline constexpr int64_t kMaxInstructionBytes = 4096;
 void CheckInstruction(std::string_view instruction);
 
-// The ids of that text after BOS, ending with `separator`. A special token typed in an instruction is plain text.
-// Throws Error as CheckInstruction does.
+// What an action follows: BOS, the places of an image's `patches`, the ids of that text, and `separator`. A special
+// token typed in an instruction is plain text. Throws Error as CheckInstruction does.
 std::vector<int32_t> InstructionTokens(const Tokenizer& tokenizer, std::string_view instruction, InstructionStyle style,
-                                       int32_t separator);
+                                       int32_t separator, int64_t patches);
 
 }  // namespace kinetok

@@ -39,7 +39,7 @@ class InstructionTokensTest : public ::testing::Test {
     tokenizer_ = Tokenizer::Load(file);
   }
   std::vector<int32_t> Tokens(std::string_view instruction) {
-    return InstructionTokens(*tokenizer_, instruction, InstructionStyle::kOpenVla, kSeparator);
+    return InstructionTokens(*tokenizer_, instruction, InstructionStyle::kOpenVla, kSeparator, 0);
   }
   std::string ErrorOf(std::string_view instruction) {
     try {

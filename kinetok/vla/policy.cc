@@ -56,17 +56,12 @@ void Describe(Span<const float> logits, const ActionTokenizer& actions, int32_t 
   out->alternatives.push_back(std::move(all));
 }
 
-// An adapter brings the statistics of what it was trained on.
-std::filesystem::path StatisticsFolder(const std::filesystem::path& dir, const std::filesystem::path& adapter) {
-  return !adapter.empty() && std::filesystem::exists(adapter / "dataset_statistics.json") ? adapter : dir;
-}
-
 }  // namespace
 
 Policy::Policy(const std::filesystem::path& dir, ContextOptions context, LoadOptions load)
     : context_(context),
       model_(Model::Load(context_, dir, load)),
-      config_(model_->config(), StatisticsFolder(dir, load.adapter)),
+      config_(model_->config(), dir, load.adapter),
       eyes_(context_, model_, dir),
       engine_(context_, model_, {.prefill_rows = model_->config().max_position_embeddings}) {
   if (model_->tokenizer() == nullptr) Fail("{}: has no tokenizer, without which it reads no instruction", dir.string());
@@ -75,8 +70,8 @@ Policy::Policy(const std::filesystem::path& dir, ContextOptions context, LoadOpt
 Action Policy::Act(const ImageView& image, std::string_view instruction, const ActOptions& options) {
   const std::lock_guard lock(mutex_);
   const auto& [key, statistics] = config_.statistics.Choose(options.unnorm_key);
-  const std::vector<int32_t> instruction_tokens =
-      InstructionTokens(*model_->tokenizer(), instruction, config_.style, config_.separator);
+  const std::vector<int32_t> prompt = InstructionTokens(*model_->tokenizer(), instruction, config_.style,
+                                                        config_.separator, model_->config().ImagePatches());
   SamplerOptions sampling = options.sampler;
   if (!options.unconstrained) sampling.allowed_tokens = {config_.actions.ids()};
 
@@ -87,7 +82,6 @@ Action Policy::Act(const ImageView& image, std::string_view instruction, const A
   const Rows<const float> patches = eyes_.Encode(pixels);
   action.timings.vision_s = watch.Lap();
 
-  const std::vector<int32_t> prompt = WithPatches(instruction_tokens, patches.rows);
   const int64_t dimensions = statistics.dimensions();
   if (static_cast<int64_t>(prompt.size()) + dimensions - 1 > model_->config().max_position_embeddings) {
     Fail("the image, the instruction and the action take {} positions, the model's context holds {}",

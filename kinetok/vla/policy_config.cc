@@ -23,9 +23,12 @@ ActionTokenizer ReadActions(const ModelConfig& model, const JsonObject& o) {
   return ActionTokenizer(model.vocab_size - padding, o.Int("n_action_bins", 2, 65536, ActionTokenizer::kBins));
 }
 
-DatasetStatistics ReadStatistics(const JsonObject& o, const fs::path& dir) {
-  const fs::path file = dir / "dataset_statistics.json";
-  if (fs::exists(file)) return {ParseJson(ReadFile(file), file.string()), file.string()};
+DatasetStatistics ReadStatistics(const JsonObject& o, const fs::path& dir, const fs::path& adapter) {
+  constexpr const char* kName = "dataset_statistics.json";
+  for (const fs::path& folder : {adapter, dir}) {
+    const fs::path file = folder / kName;
+    if (!folder.empty() && fs::exists(file)) return {ParseJson(ReadFile(file), file.string()), file.string()};
+  }
   if (o.Has("norm_stats")) return {o.json().at("norm_stats"), o.source() + ": norm_stats"};
   return {Json::object(), o.source()};
 }
@@ -51,8 +54,8 @@ std::vector<std::string> OrDefault(const std::vector<std::string>& given, int64_
 
 }  // namespace
 
-PolicyConfig::PolicyConfig(const ModelConfig& model, const fs::path& dir)
-    : actions(ReadActions(model, Carried(model, dir))), statistics(ReadStatistics(Carried(model, dir), dir)) {
+PolicyConfig::PolicyConfig(const ModelConfig& model, const fs::path& dir, const fs::path& adapter)
+    : actions(ReadActions(model, Carried(model, dir))), statistics(ReadStatistics(Carried(model, dir), dir, adapter)) {
   const JsonObject o = Carried(model, dir);
   separator = kLlamaSeparator;
   if (o.Has("kinetok_vla")) {

@@ -17,8 +17,9 @@ namespace kinetok {
 // Fields of config.json, of OpenVLA (n_action_bins, pad_to_multiple_of, norm_stats) and, under "kinetok_vla", of our
 // own: separator_token_id (29871, Llama's "▁", without it), instruction_style, action_names and action_units.
 struct PolicyConfig {
-  // `dir` holds the files; dataset_statistics.json in it replaces norm_stats. Throws Error naming file and field.
-  PolicyConfig(const ModelConfig& model, const std::filesystem::path& dir);
+  // `dir` holds the files; dataset_statistics.json in it replaces norm_stats, and one in the folder of an adapter,
+  // which brings the statistics of what it was trained on, replaces both. Throws Error naming file and field.
+  PolicyConfig(const ModelConfig& model, const std::filesystem::path& dir, const std::filesystem::path& adapter = {});
 
   ActionTokenizer actions;
   DatasetStatistics statistics;

@@ -106,6 +106,15 @@ TEST_F(PolicyTest, DatasetStatisticsReplaceThoseOfTheConfig) {
   EXPECT_EQ(a.units[5], "rad");
 }
 
+TEST_F(PolicyTest, AnAdaptersStatisticsReplaceBoth) {
+  const fs::path adapter = dir / "adapter";
+  fs::create_directory(adapter);
+  const auto key = [&] { return PolicyConfig(config, dir, adapter).statistics.Choose("").first; };
+  EXPECT_EQ(key(), "toy");
+  WriteFileAtomically(adapter / "dataset_statistics.json", Json({{"own", Statistics({0, 0}, {1, 1})}}).dump());
+  EXPECT_EQ(key(), "own");
+}
+
 TEST_F(PolicyTest, ConvertedFromAndBackItGivesTheSameAction) {
   const fs::path shards = dir.string() + "_shards", back = dir.string() + "_back";
   ConvertModel(dir, shards, {.max_shard_bytes = 100000});
