@@ -119,6 +119,11 @@ void AddSimRecord(CLI::App& group, Common& common) {
   command->add_option("--descriptions-per-episode", o.descriptions_per_episode, "At most so many")
       ->capture_default_str();
   command
+      ->add_option(
+          "--plans-per-episode", o.plans_per_episode,
+          "Among the descriptions: where the things are that the instruction is about, and where a push begins")
+      ->capture_default_str();
+  command
       ->add_option("--patch", o.patch,
                    "Pixels of a patch's side: descriptions also say of each patch what is seen there")
       ->capture_default_str();

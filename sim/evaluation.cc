@@ -78,7 +78,7 @@ EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& control
   if (renderers.frames) episode.on_step = [&](const EpisodeStep& step) { keep_frame(step.simulator); };
   out.result = RunEpisode(simulator, out.situation.task, out.instruction, controller, episode);
   if (renderers.frames) keep_frame(simulator);
-  if (options.on_end) {
+  if (options.on_end && !out.result.cancelled) {
     options.on_end(out, simulator, renderers.images ? renderers.images->Render(simulator) : Image{});
   }
   return out;

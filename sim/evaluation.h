@@ -45,7 +45,8 @@ struct EvaluationOptions {
   bool shuffle_instructions = false;  // the controller is told what another episode is about
   std::function<bool()> cancelled{};
   std::function<void(const EvaluatedEpisode&)> on_episode{};
-  // At the end of each, before on_episode: the state that it ends in, and the picture of it (empty without images).
+  // At the end of each that was not cancelled, before on_episode: the state that it ends in, and the picture of it
+  // (empty without images).
   std::function<void(const EvaluatedEpisode&, const Simulator&, const Image&)> on_end{};
 
   // Throws Error that starts with the field's name.

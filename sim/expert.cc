@@ -6,7 +6,6 @@
 namespace kinetok::sim {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr double kGain = 0.85;                          // of the distance that is left, covered by one action
 constexpr double kMoveUnit = 0.0025, kTurnUnit = 0.05;  // metres and radians: its moves are multiples of these
 constexpr double kLevel = 0.10;                         // radians of roll or pitch that it lets be
@@ -28,10 +27,6 @@ struct Goal {
   double misaligned;  // metres: what keeps the gripper from going down
   double travel = kTravel;
 };
-
-double Wrap(double angle, double period) {
-  return angle - period * std::round(angle / period);
-}
 
 // The yaw nearest to the present one that grasps a bar across, within the gripper's reach.
 double BarYaw(double bar, double present) {
@@ -112,17 +107,20 @@ ActionVector Place(const SceneObject& what, const SceneZone& plate, const Object
   return Act(g, kGain * free * dx, kGain * free * dy, kGain * (bottom - object.bottom), 0, false);
 }
 
+// The way an object is to be pushed, of length 1.
+std::array<double, 2> PushDirection(const Scene& scene, const Task& task, const ObjectState& object) {
+  if (!task.zone) return {task.side == Side::kLeft ? -1.0 : 1.0, 0};
+  const SceneZone& zone = scene.zones[*task.zone];
+  const double x = zone.x - object.position[0], y = zone.y - object.position[1];
+  const double length = std::max(1e-6, std::hypot(x, y));
+  return {x / length, y / length};
+}
+
 // From behind, low, with closed fingers, steering back to the line through the object.
 ActionVector Push(const Scene& scene, const Task& task, const ObjectState& object, const WorldState& state) {
   const GripperPose& g = state.gripper;
   const Vec3& p = object.position;
-  double ux = task.side == Side::kLeft ? -1 : 1, uy = 0;
-  if (task.zone) {
-    const SceneZone& zone = scene.zones[*task.zone];
-    const double length = std::max(1e-6, std::hypot(zone.x - p[0], zone.y - p[1]));
-    ux = (zone.x - p[0]) / length;
-    uy = (zone.y - p[1]) / length;
-  }
+  const auto [ux, uy] = PushDirection(scene, task, object);
   const double rx = g.x - p[0], ry = g.y - p[1];
   const double behind = -(rx * ux + ry * uy), lateral = -rx * uy + ry * ux;
   const bool closed = state.opening < 0.02;
@@ -131,12 +129,17 @@ ActionVector Push(const Scene& scene, const Task& task, const ObjectState& objec
     const double steer = -0.9 * lateral;
     return Act(g, kPushSpeed * ux - steer * uy, kPushSpeed * uy + steer * ux, kGain * (kPushHeight - g.z), 0, false);
   }
-  const double x = p[0] - kPushStandoff * ux, y = p[1] - kPushStandoff * uy;
+  const auto [x, y] = PushStart(scene, task, object);
   const double misaligned = std::hypot(x - g.x, y - g.y) + 0.6 * (closed ? 0 : state.opening);
   return Approach(g, {x, y, kPushHeight, 0, false, misaligned});
 }
 
 }  // namespace
+
+std::array<double, 2> PushStart(const Scene& scene, const Task& task, const ObjectState& object) {
+  const auto [x, y] = PushDirection(scene, task, object);
+  return {object.position[0] - kPushStandoff * x, object.position[1] - kPushStandoff * y};
+}
 
 ActionVector ExpertAction(const Scene& scene, const Task& task, const WorldState& state) {
   const ObjectState& object = state.objects.at(task.object);

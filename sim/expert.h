@@ -3,6 +3,8 @@
 // has all it needs to do the same.
 #pragma once
 
+#include <array>
+
 #include "sim/scene.h"
 #include "sim/simulator.h"
 #include "sim/tasks.h"
@@ -12,5 +14,8 @@ namespace kinetok::sim {
 // Fast when far and slow when near: most of the distance, at most kMaxMove and kMaxTurn. It lowers the gripper only as
 // far as it is aligned, so that whatever was knocked, dropped or missed is approached from above again.
 ActionVector ExpertAction(const Scene& scene, const Task& task, const WorldState& state);
+
+// Where the gripper's point goes, x and y, before it pushes: behind the object, seen from where it is to go.
+std::array<double, 2> PushStart(const Scene& scene, const Task& task, const ObjectState& object);
 
 }  // namespace kinetok::sim

@@ -1,7 +1,6 @@
 #include "sim/questions.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -239,76 +238,6 @@ std::optional<Question> DrawQuestion(const Simulator& simulator, Combinations co
     if (auto question = asker.Draw(kQuestionKinds[draws.Below(kQuestionKinds.size())])) return question;
   }
   return {};
-}
-
-std::string_view DescribePrompt(Frame frame) {
-  return frame == Frame::kTable ? "what is where?" : "what is where from the gripper?";
-}
-
-std::string Describe(const Simulator& simulator, Frame frame, Draws& draws) {
-  const auto units = [](double x, double unit) {
-    constexpr int kMost = 99;
-    return std::clamp(static_cast<int>(std::lround(x / unit)), -kMost, kMost);
-  };
-  const Scene& scene = simulator.scene();
-  const WorldState& state = simulator.state();
-  const GripperPose& g = state.gripper;
-  const auto place = [&](double x, double y) {
-    if (frame == Frame::kGripper)
-      return fmt::format("{:+03}{:+03}", units(x - g.x, kPlaceUnit), units(y - g.y, kPlaceUnit));
-    const auto from_edge = [&](double p) { return std::max(0, units(p + kGripperReach, kPlaceUnit)); };
-    return fmt::format("{:02}{:02}", from_edge(x), from_edge(y));
-  };
-  const int height = std::max(0, units(g.z, kPlaceUnit));
-  std::vector<std::string> all = {frame == Frame::kTable ? fmt::format("gripper:{}{:02}", place(g.x, g.y), height)
-                                                         : fmt::format("gripper:{:02}", height)};
-  for (size_t i = 0; i < scene.objects.size(); ++i) {
-    if (!simulator.InSight(i)) continue;
-    const ObjectState& object = state.objects[i];
-    all.push_back(fmt::format("{}:{}", scene.objects[i].Name(), place(object.position[0], object.position[1])));
-    if (frame == Frame::kGripper && scene.objects[i].shape == Shape::kBar) {
-      constexpr double kHalfTurn = 3.14159265358979323846;
-      const double turn = object.yaw - g.yaw;
-      all.back() += fmt::format("{:+03}", units(turn - kHalfTurn * std::round(turn / kHalfTurn), kTurnStep));
-    }
-  }
-  for (const SceneZone& zone : scene.zones) all.push_back(fmt::format("{}:{}", zone.Name(), place(zone.x, zone.y)));
-  for (size_t i = all.size() - 1; i > 0; --i) std::swap(all[i], all[draws.Below(i + 1)]);
-  return fmt::format("{}", fmt::join(all, ", "));
-}
-
-std::vector<std::string> PatchWords(const Simulator& simulator, Renderer& renderer, int64_t patch, Draws& draws) {
-  const int64_t size = renderer.size(), side = size / patch;
-  const std::vector<int> seen = renderer.Segment(simulator);
-  const Scene& scene = simulator.scene();
-  const auto word = [&](int what) -> std::string_view {
-    if (what == Renderer::kTable) return "table";
-    if (what == Renderer::kGripper) return "hand";
-    if (what == Renderer::kSpot) return "spot";
-    const bool color = draws.Chance(0.5);
-    if (what < Renderer::kFirstZone) {
-      const SceneObject& object = scene.objects[static_cast<size_t>(what)];
-      return color ? Name(object.color) : Name(object.shape);
-    }
-    const SceneZone& zone = scene.zones[static_cast<size_t>(what - Renderer::kFirstZone)];
-    return color ? Name(zone.color) : Name(zone.shape);
-  };
-  std::vector<std::string> words;
-  for (int64_t p = 0; p < side * side; ++p) {
-    std::map<int, int64_t> pixels;
-    for (int64_t i = 0; i < patch * patch; ++i) {
-      ++pixels[seen[static_cast<size_t>((p / side * patch + i / patch) * size + p % side * patch + i % patch)]];
-    }
-    int most = Renderer::kTable;
-    auto least = static_cast<int64_t>(kPatchShare * static_cast<double>(patch * patch));
-    for (const auto& [what, count] : pixels) {
-      if (what == Renderer::kTable || count <= least) continue;
-      most = what;
-      least = count;
-    }
-    words.emplace_back(word(most));
-  }
-  return words;
 }
 
 std::string QuestionPrompt(const Question& question) {

@@ -11,7 +11,6 @@
 
 #include "sim/draws.h"
 #include "sim/layout.h"
-#include "sim/renderer.h"
 #include "sim/simulator.h"
 
 namespace kinetok::sim {
@@ -52,24 +51,6 @@ std::optional<Question> DrawQuestion(const Simulator& simulator, QuestionKind ki
                                      Draws& draws);
 // Of a kind drawn among all; nothing when a dozen tries find none.
 std::optional<Question> DrawQuestion(const Simulator& simulator, Combinations combinations, Draws& draws);
-
-// Everything and where it is, in an order that is drawn: what teaches a model to look (pointing, as in PaliGemma, Beyer
-// et al. 2024). What cannot be seen is left out. Lengths are in units of kPlaceUnit, two digits each.
-enum class Frame : uint8_t {
-  kTable,    // "gripper:353520, red cube:1740, blue plate:5012": x and y (and the gripper's z), from the left and the
-             // near edge of the gripper's reach
-  kGripper,  // "red cube:-18+05, yellow bar:+02-11+07, gripper:20": from the gripper's point, the gripper's z; and how
-             // far the fingers are from being across a bar, in units of kTurnStep
-};
-std::string Describe(const Simulator& simulator, Frame frame, Draws& draws);
-std::string_view DescribePrompt(Frame frame);  // asks for it: "what is where?", "what is where from the gripper?"
-inline constexpr double kPlaceUnit = 0.005;    // metres
-inline constexpr double kTurnStep = 0.05;      // radians
-
-// A word for each patch of the picture, row by row: the colour or the kind of what takes most of it besides the table,
-// "table" where that is less than kPatchShare of its pixels, "hand" for the gripper, "spot" for the spot below it.
-std::vector<std::string> PatchWords(const Simulator& simulator, Renderer& renderer, int64_t patch, Draws& draws);
-inline constexpr double kPatchShare = 0.15;
 
 // What a model is given, and what it should say: "In: {text}\nOut:" and " {answer}".
 std::string QuestionPrompt(const Question& question);

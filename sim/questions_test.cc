@@ -115,47 +115,5 @@ TEST(Questions, AnswersAreComparedAsWords) {
   for (const char* wrong : {"", "red", "red cube red cube", "a red cube", "."}) EXPECT_FALSE(IsAnswer(question, wrong));
 }
 
-TEST(Describe, TellsWhereEverythingInSightIs) {
-  const Simulator simulator(HandMadeScene());
-  Draws draws(1, RandomStream::kTest, 0), again = draws;
-  const std::string text = Describe(simulator, Frame::kTable, draws);
-  EXPECT_EQ(Describe(simulator, Frame::kTable, again), text);
-  // (-0.10 + 0.175) / 0.005 = 15, (-0.05 + 0.175) / 0.005 = 25 ...
-  for (const char* part : {"gripper:393924", "red cube:1525", "purple ball:3515", "yellow bar:5723", "green zone:1951",
-                           "blue plate:5147"}) {
-    EXPECT_THAT(text, HasSubstr(part));
-  }
-  EXPECT_EQ(std::count(text.begin(), text.end(), ','), 5);
-  std::set<std::string> orders;
-  for (int i = 0; i < 20; ++i) orders.insert(Describe(simulator, Frame::kTable, draws));
-  EXPECT_GT(orders.size(), 10U) << "in an order that is drawn";
-  // From the gripper at (0.02, 0.02, 0.12): (-0.10 - 0.02) / 0.005 = -24 ...; the bar is turned by 0.5.
-  const std::string from_gripper = Describe(simulator, Frame::kGripper, draws);
-  for (const char* part : {"gripper:24", "red cube:-24-14", "purple ball:-04-24", "yellow bar:+18-16+10",
-                           "green zone:-20+12", "blue plate:+12+08"}) {
-    EXPECT_THAT(from_gripper, HasSubstr(part));
-  }
-}
-
-TEST(Describe, PatchesAreWordsOfWhatIsThere) {
-  constexpr int64_t kSize = 64, kPatch = 8, kSide = kSize / kPatch;
-  const Simulator simulator(HandMadeScene());
-  Renderer renderer(kSize);
-  Draws draws(1, RandomStream::kTest, 0);
-  std::map<std::string, int> words;
-  for (int i = 0; i < 8; ++i) {
-    const std::vector<std::string> patches = PatchWords(simulator, renderer, kPatch, draws);
-    ASSERT_EQ(patches.size(), static_cast<size_t>(kSide * kSide));
-    EXPECT_EQ(patches[0], "table") << "the far left corner is empty";
-    for (const std::string& word : patches) ++words[word];
-  }
-  for (const char* word :
-       {"table", "hand", "red", "cube", "purple", "ball", "yellow", "bar", "green", "zone", "blue", "plate"}) {
-    EXPECT_GT(words[word], 0) << word;
-  }
-  words.erase("spot");
-  EXPECT_EQ(words.size(), 12U) << "and nothing else";
-}
-
 }  // namespace
 }  // namespace kinetok::sim

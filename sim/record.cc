@@ -10,6 +10,7 @@
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
 #include "kinetok/io/demonstrations.h"
+#include "sim/describe.h"
 #include "sim/draws.h"
 #include "sim/expert.h"
 #include "sim/noise.h"
@@ -121,6 +122,7 @@ class Take {
     }
     if (!options_.descriptions.empty()) {
       for (int64_t i = 0; i < options_.descriptions_per_episode; ++i) described_.insert(draw());
+      for (int64_t i = 0; i < options_.plans_per_episode; ++i) planned_.insert(draw());
     }
   }
 
@@ -139,13 +141,18 @@ class Take {
       }
     }
     if (described_.contains(step.step)) Describe(step);
+    if (planned_.contains(step.step)) {
+      if (auto plan = DescribePlan(step.simulator, situation_.task)) {
+        descriptions_.push_back({step.step, {.text = PlanPrompt(situation_.instruction), .answer = std::move(*plan)}});
+      }
+    }
   }
 
   void Describe(const EpisodeStep& step) {
-    const Frame frame = choices_.Chance(0.5) ? Frame::kTable : Frame::kGripper;
+    const Origin origin = choices_.Chance(0.5) ? Origin::kTable : Origin::kGripper;
     Remark remark{
         step.step,
-        {.text = std::string(DescribePrompt(frame)), .answer = sim::Describe(step.simulator, frame, choices_)}};
+        {.text = std::string(DescribePrompt(origin)), .answer = sim::Describe(step.simulator, origin, choices_)}};
     if (options_.patch > 0) remark.patches = PatchWords(step.simulator, renderer_, options_.patch, choices_);
     descriptions_.push_back(std::move(remark));
   }
@@ -158,7 +165,7 @@ class Take {
   Draws choices_;
   Demonstration demonstration_{};
   std::vector<int64_t> due_{};
-  std::set<int64_t> described_{};
+  std::set<int64_t> described_{}, planned_{};
   std::vector<Remark> questions_{}, descriptions_{};
   int64_t count_ = 0;
   bool policy_drives_ = false;
@@ -182,6 +189,7 @@ void RecordOptions::Check() const {
   if (descriptions_per_episode < 0) {
     Fail("descriptions_per_episode is {}; expected at least 0", descriptions_per_episode);
   }
+  if (plans_per_episode < 0) Fail("plans_per_episode is {}; expected at least 0", plans_per_episode);
   if (!(policy_share >= 0 && policy_share <= 1)) Fail("policy_share is {}; expected 0 to 1", policy_share);
 }
 

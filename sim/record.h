@@ -24,10 +24,11 @@ struct RecordOptions {
   // Questions about the pictures, one JSON object a line; none when empty.
   std::filesystem::path questions{};
   int64_t questions_per_episode = 2;
-  // Pictures described: everything's place, on the table or from the gripper (questions.h), one JSON object a line;
+  // Pictures described: everything's place, on the table or from the gripper (describe.h), one JSON object a line;
   // none when empty.
   std::filesystem::path descriptions{};
   int64_t descriptions_per_episode = 4;
+  int64_t plans_per_episode = 0;  // among the descriptions: where the instruction's things are
   int64_t patch = 0;  // pixels of a patch's side: descriptions also carry a word for each patch; 0: they do not
   // With a policy (DAgger: Ross, Gordon, Bagnell 2011) it drives this share of the time, in stretches of
   // kPolicyStretch steps, while the expert says what should have been done; then every episode is kept.

@@ -86,6 +86,11 @@ TEST_F(RecordTest, DescribesPicturesIntoAFileOfTheirOwn) {
   EXPECT_THAT(first.at("completion").get<std::string>(), HasSubstr("gripper:"));
   EXPECT_THAT(lines, ::testing::AllOf(HasSubstr("where?"), HasSubstr("where from the gripper?")));
   EXPECT_EQ(first.at("patches").size(), 16U);
+  EXPECT_THAT(lines, ::testing::Not(HasSubstr("must the robot go")));
+
+  options.plans_per_episode = 2;
+  Record(options);
+  EXPECT_THAT(ReadFile(options.descriptions), HasSubstr("where must the robot go to "));
 }
 
 TEST_F(RecordTest, LabelsAreTheExpertsWhoeverDrives) {

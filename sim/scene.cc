@@ -135,6 +135,10 @@ void CheckWithin(std::string_view what, double x, double y) {
 
 }  // namespace
 
+double Wrap(double angle, double period) {
+  return angle - period * std::round(angle / period);
+}
+
 std::string_view Name(Color color) {
   constexpr std::array<std::string_view, kColors.size()> kNames = {"red",    "green",  "blue",
                                                                    "yellow", "purple", "orange"};
@@ -187,16 +191,16 @@ std::string SceneXml(const Scene& scene) {
     Fail("scene: {} objects; expected at most {}", scene.objects.size(), kMaxObjects);
   }
   if (scene.zones.size() > kMaxZones) Fail("scene: {} zones; expected at most {}", scene.zones.size(), kMaxZones);
-  constexpr double kElevation = 55 * 3.14159265358979323846 / 180, kDistance = 1.30, kLookZ = 0.088;
+  constexpr double kElevation = 55 * kPi / 180, kDistance = 1.30, kLookZ = 0.088;
   constexpr double kHalfView = 0.180;  // metres seen to each side at the point looked at
   const double sin = std::sin(kElevation), cos = std::cos(kElevation);
   const double finger_z = kFinger[2] - kFingerBelow, palm_z = finger_z + kFinger[2] + 0.009;
-  std::string xml = fmt::format(
-      fmt::runtime(kWorld), fmt::arg("travel", kFingerTravel), fmt::arg("camera_y", -kDistance * cos),
-      fmt::arg("camera_z", kLookZ + kDistance * sin), fmt::arg("sin", sin), fmt::arg("cos", cos),
-      fmt::arg("fovy", 2 * std::atan2(kHalfView, kDistance) * 180 / 3.14159265358979323846), fmt::arg("palm_z", palm_z),
-      fmt::arg("wrist_z", palm_z + 0.018), fmt::arg("thick", kFinger[0]), fmt::arg("finger_z", finger_z),
-      fmt::arg("finger", fmt::format("{} {} {}", kFinger[0], kFinger[1], kFinger[2])));
+  std::string xml =
+      fmt::format(fmt::runtime(kWorld), fmt::arg("travel", kFingerTravel), fmt::arg("camera_y", -kDistance * cos),
+                  fmt::arg("camera_z", kLookZ + kDistance * sin), fmt::arg("sin", sin), fmt::arg("cos", cos),
+                  fmt::arg("fovy", 2 * std::atan2(kHalfView, kDistance) * 180 / kPi), fmt::arg("palm_z", palm_z),
+                  fmt::arg("wrist_z", palm_z + 0.018), fmt::arg("thick", kFinger[0]), fmt::arg("finger_z", finger_z),
+                  fmt::arg("finger", fmt::format("{} {} {}", kFinger[0], kFinger[1], kFinger[2])));
   for (size_t i = 0; i < scene.zones.size(); ++i) {
     const SceneZone& zone = scene.zones[i];
     CheckWithin(zone.Name(), zone.x, zone.y);

@@ -13,6 +13,10 @@
 
 namespace kinetok::sim {
 
+inline constexpr double kPi = 3.14159265358979323846;
+// The angle within half a period of zero that differs from `angle` by whole periods.
+double Wrap(double angle, double period);
+
 enum class Color : uint8_t { kRed, kGreen, kBlue, kYellow, kPurple, kOrange };
 enum class Shape : uint8_t { kCube, kCylinder, kBall, kBar };
 enum class ZoneShape : uint8_t { kZone, kPlate };  // a square of 10 cm, a disc of 10 cm; both are paint

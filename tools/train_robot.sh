@@ -10,6 +10,10 @@ cd "$2"
 shift 2
 stages=("$@")
 tasks="--tasks reach,push,pick,push,pick_bar,place"  # pushing is the hardest: it has to see three things at once
+look="--questions-per-episode 1 --descriptions-per-episode 8 --patch 8"
+act="--questions-per-episode 6 --descriptions-per-episode 8 --plans-per-episode 6 $tasks"
+own="--questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 4 $tasks
+     --model act --policy-share 0.6 --threads 1"
 ((${#stages[@]})) || stages=(record look act correct export)
 
 # record NAME SEED EPISODES FLAG...: demonstrations, questions and descriptions, unless they are there
@@ -40,32 +44,33 @@ for stage in "${stages[@]}"; do
   echo "stage $stage"
   case $stage in
     record)
-      both record look1 101 2500 --questions-per-episode 1 --descriptions-per-episode 8 --patch 8 \
-           record look2 102 2500 --questions-per-episode 1 --descriptions-per-episode 8 --patch 8
-      both record act1 103 4000 --questions-per-episode 6 --descriptions-per-episode 8 $tasks \
-           record act2 104 4000 --questions-per-episode 6 --descriptions-per-episode 8 $tasks
-      both record act3 105 4000 --questions-per-episode 6 --descriptions-per-episode 8 $tasks \
-           record act4 106 4000 --questions-per-episode 6 --descriptions-per-episode 8 $tasks
+      both record look1 101 2500 $look record look2 102 2500 $look
+      both record act1 103 4000 $act record act2 104 4000 $act
+      both record act3 105 4000 $act record act4 106 4000 $act
       ;;
     look)  # where things are, patch by patch and in words: nothing but pictures
-      [[ -d base ]] || "$kinetok" init --model-config "$root/examples/vla.json" --decoder "$root/models/writer" --seed 1 --out base
+      [[ -d base ]] ||
+        "$kinetok" init --model-config "$root/examples/vla.json" --decoder "$root/models/writer" --seed 1 --out base
       train look base 2500 2e-3 50 --data look1.see.jsonl look2.see.jsonl
       ;;
     act)  # what to do, and still where things are
-      train act look 10000 1.5e-3 50 --data act{1,2,3,4}.hdf5 act{1,2,3,4}.see.jsonl act{1,2,3,4}.ask.jsonl \
+      train act look 9000 1.5e-3 50 --data act{1,2,3,4}.hdf5 act{1,2,3,4}.see.jsonl act{1,2,3,4}.ask.jsonl \
         --data-weights demonstrations=0.55 --data-weights completions=0.45
       ;;
     correct)  # the policy drives half of the time, the expert says what it should have done (DAgger)
-      both record own1 201 1500 --questions-per-episode 6 $tasks --model act --policy-share 0.6 --threads 1 \
-           record own2 202 1500 --questions-per-episode 6 $tasks --model act --policy-share 0.6 --threads 1
-      train correct act 5000 7e-4 50 --data act{1,2,3,4}.hdf5 own{1,2}.hdf5 act{1,2}.see.jsonl \
-        act{1,2,3,4}.ask.jsonl own{1,2}.ask.jsonl --data-weights demonstrations=0.75 --data-weights completions=0.25 \
+      both record own1 201 1500 $own record own2 202 1500 $own
+      train correct act 4000 7e-4 50 --data act{1,2,3,4}.hdf5 own{1,2}.hdf5 own{1,2}.see.jsonl \
+        act{1,2,3,4}.ask.jsonl own{1,2}.ask.jsonl --data-weights demonstrations=0.7 --data-weights completions=0.3 \
         --export-dtype bf16
       ;;
     export)
       mkdir -p robot
-      cp correct/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics,train_config}.json \
-         correct/model.safetensors correct/log.jsonl correct/loss.png correct/loss.svg robot/
+      cp correct/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics}.json \
+         correct/{train_config.json,model.safetensors} robot/
+      for part in look act correct; do
+        cp $part/log.jsonl robot/$part.jsonl
+        cp $part/loss.png robot/$part.png
+      done
       ;;
     *)
       echo "unknown stage $stage; expected record, look, act, correct or export" >&2
