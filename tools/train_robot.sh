@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes models/robot from nothing but models/writer and the simulator:
-#   tools/train_robot.sh KINETOK OUT [STAGE...]        stages: record look act correct export; default: all, in turn
+#   tools/train_robot.sh KINETOK OUT [STAGE...]        stages: record look act correct again export; default: all, in turn
 # Stopped or killed, the same command goes on where it was. Two cores take about two hours; see models/robot/README.md.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,11 +10,11 @@ cd "$2"
 shift 2
 stages=("$@")
 tasks="--tasks reach,push,pick,push,pick_bar,place"  # pushing is the hardest: it has to see three things at once
+pushes="--tasks push,reach,push,pick,push,pick_bar,push,place"
 look="--questions-per-episode 1 --descriptions-per-episode 8 --patch 8"
 act="--questions-per-episode 6 --descriptions-per-episode 8 --plans-per-episode 6 $tasks"
-own="--questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 4 $tasks
-     --model act --policy-share 0.6 --threads 1"
-((${#stages[@]})) || stages=(record look act correct export)
+own="--questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 4 --policy-share 0.6 --threads 1"
+((${#stages[@]})) || stages=(record look act correct again export)
 
 # record NAME SEED EPISODES FLAG...: demonstrations, questions and descriptions, unless they are there
 record() {
@@ -58,22 +58,28 @@ for stage in "${stages[@]}"; do
         --data-weights demonstrations=0.55 --data-weights completions=0.45
       ;;
     correct)  # the policy drives half of the time, the expert says what it should have done (DAgger)
-      both record own1 201 1500 $own record own2 202 1500 $own
+      both record own1 201 1500 $own $tasks --model act record own2 202 1500 $own $tasks --model act
       train correct act 4000 7e-4 50 --data act{1,2,3,4}.hdf5 own{1,2}.hdf5 own{1,2}.see.jsonl \
         act{1,2,3,4}.ask.jsonl own{1,2}.ask.jsonl --data-weights demonstrations=0.7 --data-weights completions=0.3 \
         --export-dtype bf16
       ;;
+    again)  # the same with the mistakes that are left
+      both record own3 203 1500 $own $pushes --model correct record own4 204 1500 $own $pushes --model correct
+      train again correct 5500 8e-4 50 --data act{1,2,3,4}.hdf5 own{1,2,3,4}.hdf5 own{1,2,3,4}.see.jsonl \
+        act{1,2,3,4}.ask.jsonl own{1,2,3,4}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
+        --export-dtype bf16
+      ;;
     export)
       mkdir -p robot
-      cp correct/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics}.json \
-         correct/{train_config.json,model.safetensors} robot/
-      for part in look act correct; do
+      cp again/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics}.json \
+         again/{train_config.json,model.safetensors} robot/
+      for part in look act correct again; do
         cp $part/log.jsonl robot/$part.jsonl
         cp $part/loss.png robot/$part.png
       done
       ;;
     *)
-      echo "unknown stage $stage; expected record, look, act, correct or export" >&2
+      echo "unknown stage $stage; expected record, look, act, correct, again or export" >&2
       exit 2
       ;;
   esac
