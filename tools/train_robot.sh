@@ -69,10 +69,11 @@ for stage in "${stages[@]}"; do
         act{1,2,3,4}.ask.jsonl own{1,2,3,4}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
         --export-dtype bf16
       ;;
-    export)
+    export)  # between the last two, which are good at different things
       mkdir -p robot
       cp again/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics}.json \
-         again/{train_config.json,model.safetensors} robot/
+         again/train_config.json robot/
+      "$root/tools/mean_weights.py" {correct,again,robot}/model.safetensors
       for part in look act correct again; do
         cp $part/log.jsonl robot/$part.jsonl
         cp $part/loss.png robot/$part.png

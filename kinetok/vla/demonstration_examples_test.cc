@@ -15,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 constexpr int64_t kVocabEnd = 257 + 256, kPatches = 4;
 

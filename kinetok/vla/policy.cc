@@ -58,7 +58,7 @@ void Describe(Span<const float> logits, const ActionTokenizer& actions, int32_t 
 
 }  // namespace
 
-Policy::Policy(const std::filesystem::path& dir, ContextOptions context, LoadOptions load)
+Policy::Policy(const std::filesystem::path& dir, ContextOptions context, const LoadOptions& load)
     : context_(context),
       model_(Model::Load(context_, dir, load)),
       config_(model_->config(), dir, load.adapter),

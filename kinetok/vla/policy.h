@@ -70,7 +70,7 @@ struct ActOptions {
 class Policy {
  public:
   // A directory in OpenVLA's layout. Throws Error naming file, field and value.
-  explicit Policy(const std::filesystem::path& dir, ContextOptions context = {}, LoadOptions load = {});
+  explicit Policy(const std::filesystem::path& dir, ContextOptions context = {}, const LoadOptions& load = {});
 
   // Throws Error when the image, the instruction or the unnorm_key is not usable. Thread-safe: calls wait for each
   // other, for they share the threads and the memory of one Context.
