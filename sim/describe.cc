@@ -28,7 +28,7 @@ std::string OnTable(double x, double y) {
 
 // "yellow bar:+02-11+07"
 std::string ObjectFromGripper(const SceneObject& what, const ObjectState& object, const GripperPose& g) {
-  const std::string place = fmt::format("{}:{}", what.Name(), FromGripper(g, object.position[0], object.position[1]));
+  std::string place = fmt::format("{}:{}", what.Name(), FromGripper(g, object.position[0], object.position[1]));
   if (what.shape != Shape::kBar) return place;
   return place + fmt::format("{:+03}", Units(Wrap(object.yaw - g.yaw, kPi), kTurnStep));
 }

@@ -10,8 +10,6 @@
 namespace kinetok::sim {
 namespace {
 
-using ::testing::HasSubstr;
-
 // Every question of a kind that some hundred draws give, with its answer.
 std::map<std::string, std::string> AllOf(const Simulator& simulator, QuestionKind kind,
                                          Combinations combinations = Combinations::kSeen) {
