@@ -17,7 +17,7 @@ run() {
 [[ -d few_none ]] || "$kinetok" finetune --model base --data few.hdf5 --out few_none --max-steps 1 --learning-rate 1e-12 \
   --dataset-name kinetok_table
 run few_none "before"
-for demonstrations in 40 400 0; do
+for demonstrations in 40 400 4000; do
   "$kinetok" finetune --model look --data few.hdf5 --demonstrations $demonstrations --out few_$demonstrations \
     --max-steps "$steps" --learning-rate 1.5e-3 --warmup-steps 50 --schedule cosine --min-learning-rate 2e-5 --beta2 0.99 \
     --weight-decay 0.05 --batch-size 32 --val-fraction 0.02 --eval-every 500 --eval-batches 16 --dataset-name kinetok_table
