@@ -32,6 +32,7 @@ struct SceneFlags {
   uint64_t seed = 0;
   std::string tasks = "reach,push,pick,pick_bar,place", combinations = "seen";
   int64_t image_size = sim::kImageSize;
+  double partial_names = 0;
 
   void Add(CLI::App* command);
   sim::LayoutOptions Layout() const;  // UsageError naming the flag

@@ -11,11 +11,19 @@ namespace kinetok::cli {
 
 void SceneFlags::Add(CLI::App* command) {
   AddSeed(command, seed, "Which scenes: scene i is a function of the seed and i");
-  command->add_option("--tasks", tasks, "Which tasks, in turn")->capture_default_str();
+  command->add_option("--tasks", tasks, "Which tasks, in turn; one that is named twice comes twice as often")
+      ->capture_default_str();
   command
       ->add_option("--combinations", combinations,
                    "Colours and shapes of the objects that are asked for: seen, unseen (held out of training) or all")
       ->capture_default_str();
+  command
+      ->add_option(
+          "--partial-names", partial_names,
+          "The share of instructions that say \"the cube\" or \"the red object\", where that is clear, for \"the "
+          "red cube\"")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   command->add_option("--image-size", image_size, "Pixels of the side of a picture that a model sees")
       ->capture_default_str();
 }
@@ -24,6 +32,7 @@ sim::LayoutOptions SceneFlags::Layout() const {
   sim::LayoutOptions layout;
   CheckFlags([&] { layout.tasks = sim::ParseTasks(tasks); });
   CheckFlags([&] { layout.combinations = sim::ParseCombinations(combinations); });
+  layout.partial_names = partial_names;
   return layout;
 }
 

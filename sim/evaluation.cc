@@ -88,7 +88,7 @@ Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOption
   options.Check();
   Renderers renderers(options);
   Evaluation out;
-  for (const TaskKind kind : options.layout.tasks) out.by_task.push_back({.kind = kind});
+  for (const TaskKind kind : Distinct(options.layout.tasks)) out.by_task.push_back({.kind = kind});
   Sha256 fingerprint;
   double squared_jerks = 0;
   int64_t inner_steps = 0;
@@ -99,7 +99,7 @@ Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOption
       break;
     }
     const EpisodeResult& result = episode.result;
-    TaskScore& task = out.by_task[static_cast<size_t>(i) % out.by_task.size()];
+    TaskScore& task = Of(episode.situation.task.kind, out.by_task);
     ++task.episodes;
     ++out.episodes;
     task.successes += static_cast<int64_t>(result.success);

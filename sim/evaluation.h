@@ -60,7 +60,7 @@ struct TaskScore {
 
 struct Evaluation {
   int64_t episodes = 0, successes = 0, steps = 0;
-  std::vector<TaskScore> by_task{};  // in the order of the options
+  std::vector<TaskScore> by_task{};  // each kind once, in the order of the options
   std::vector<double> seconds{};     // that each action took
   // Root mean square over all steps with one before and one after, of the third derivative of the commanded motion of
   // the gripper's point, m/s^3: how much it jerks.

@@ -37,8 +37,8 @@ double DistanceToLane(const Lane& lane, Point p) {
 // First what there is, then places for it, as often as it takes; things that hardly ever fit are drawn anew.
 class Builder {
  public:
-  Builder(Draws& draws, TaskKind kind, Combinations combinations)
-      : draws_(draws), kind_(kind), combinations_(combinations) {}
+  Builder(Draws& draws, TaskKind kind, const LayoutOptions& options)
+      : draws_(draws), kind_(kind), combinations_(options.combinations), partial_names_(options.partial_names) {}
 
   Situation Build() {
     do {
@@ -48,7 +48,7 @@ class Builder {
         PlaceTarget();
         if (!PlaceZones() || !PlaceLane() || !PlaceOthers()) continue;
         DrawGripper();
-        return {scene_, task_, draws_.Choose(Phrasings(scene_, task_))};
+        return {scene_, task_, DrawInstruction()};
       }
     } while (true);
   }
@@ -175,6 +175,12 @@ class Builder {
     scene_.open = draws_.Chance(0.75);
   }
 
+  std::string DrawInstruction() {
+    const std::vector<std::string> names = NamesOf(scene_, task_.object);
+    const bool partial = partial_names_ > 0 && names.size() > 1 && draws_.Chance(partial_names_);
+    return draws_.Choose(Phrasings(scene_, task_, names[partial ? 1 + draws_.Below(names.size() - 1) : 0]));
+  }
+
   struct Placed {
     Point at;
     double radius;
@@ -184,6 +190,7 @@ class Builder {
   Draws& draws_;
   TaskKind kind_;
   Combinations combinations_;
+  double partial_names_;
   Scene scene_{};
   Task task_{};
   Lane lane_{};
@@ -206,8 +213,11 @@ Combinations ParseCombinations(std::string_view name) {
 
 Situation DrawSituation(uint64_t seed, uint64_t episode, const LayoutOptions& options) {
   if (options.tasks.empty()) Fail("tasks: there is none; expected at least one");
+  if (!(options.partial_names >= 0 && options.partial_names <= 1)) {
+    Fail("partial_names is {}; expected 0 to 1", options.partial_names);
+  }
   Draws draws(seed, RandomStream::kScene, episode);
-  return Builder(draws, options.tasks[episode % options.tasks.size()], options.combinations).Build();
+  return Builder(draws, options.tasks[episode % options.tasks.size()], options).Build();
 }
 
 }  // namespace kinetok::sim

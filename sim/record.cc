@@ -31,6 +31,7 @@ OrderedJson FileAttributes(const RecordOptions& o) {
             {"seed", o.seed},
             {"tasks", tasks},
             {"combinations", Name(o.layout.combinations)},
+            {"partial_names", o.layout.partial_names},
             {"control_hz", 1 / kControlPeriod},
             {"max_steps", o.max_steps},
             {"noise", o.noise},
@@ -198,7 +199,7 @@ RecordSummary Record(const RecordOptions& options) {
   Renderer renderer(options.image_size);
   DemonstrationWriter writer(options.out, FileAttributes(options));
   RecordSummary summary;
-  for (const TaskKind kind : options.layout.tasks) summary.by_task.push_back({.kind = kind});
+  for (const TaskKind kind : Distinct(options.layout.tasks)) summary.by_task.push_back({.kind = kind});
   std::string questions, descriptions;
   for (int64_t i = 0; i < options.episodes; ++i) {
     Take take(options, i, renderer);
@@ -207,7 +208,7 @@ RecordSummary Record(const RecordOptions& options) {
       summary.cancelled = true;
       break;
     }
-    RecordedTask& task = summary.by_task[static_cast<size_t>(i) % summary.by_task.size()];
+    RecordedTask& task = Of(take.situation().task.kind, summary.by_task);
     ++task.episodes;
     ++summary.episodes;
     task.successes += static_cast<int64_t>(result.success);

@@ -52,7 +52,7 @@ struct RecordedTask {
 
 struct RecordSummary {
   int64_t episodes = 0, kept = 0, successes = 0, steps = 0, questions = 0, descriptions = 0;
-  std::vector<RecordedTask> by_task{};  // in the order of RecordOptions.layout.tasks
+  std::vector<RecordedTask> by_task{};  // each kind once, in the order of RecordOptions.layout.tasks
   bool cancelled = false;
 };
 

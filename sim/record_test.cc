@@ -93,6 +93,16 @@ TEST_F(RecordTest, DescribesPicturesIntoAFileOfTheirOwn) {
   EXPECT_THAT(ReadFile(options.descriptions), HasSubstr("where must the robot go to "));
 }
 
+TEST_F(RecordTest, ATaskNamedTwiceComesTwiceAsOften) {
+  RecordOptions options{.out = dir_ / "demos.hdf5", .episodes = 6, .seed = 4, .image_size = 16};
+  options.layout.tasks = {TaskKind::kReach, TaskKind::kPick, TaskKind::kReach};
+  const RecordSummary summary = Record(options);
+  ASSERT_EQ(summary.by_task.size(), 2U);
+  EXPECT_EQ(summary.by_task[0].kind, TaskKind::kReach);
+  EXPECT_EQ(summary.by_task[0].episodes, 4);
+  EXPECT_EQ(summary.by_task[1].episodes, 2);
+}
+
 TEST_F(RecordTest, LabelsAreTheExpertsWhoeverDrives) {
   const Controller idle = [](const Image&, std::string_view, const WorldState&) {
     return ActionVector{0, 0, 0.01, 0, 0, 0, 0};

@@ -82,11 +82,26 @@ TEST(Layout, EveryColourAndShapeIsSeenInSomeCombination) {
   }
 }
 
+TEST(Layout, PartialNamesChangeTheWordsAndNothingElse) {
+  int partial = 0;
+  for (uint64_t episode = 0; episode < 100; ++episode) {
+    const Situation whole = DrawSituation(5, episode), part = DrawSituation(5, episode, {.partial_names = 1});
+    EXPECT_EQ(SceneXml(whole.scene), SceneXml(part.scene));
+    EXPECT_EQ(part.task, whole.task);
+    EXPECT_EQ(ParseInstruction(part.scene, part.instruction), part.task) << part.instruction;
+    const std::string name = part.scene.objects[part.task.object].Name();
+    EXPECT_THAT(whole.instruction, HasSubstr(name));
+    partial += static_cast<int>(part.instruction.find(name) == std::string::npos);
+  }
+  EXPECT_GT(partial, 50) << "of 100 scenes; in some everything else shares the object's colour or shape";
+}
+
 TEST(Layout, NamesThatAreNoneAreErrors) {
   EXPECT_EQ(ErrorOf([] { ParseCombinations("some"); }), "combinations is \"some\"; expected seen, unseen or all");
   EXPECT_THAT(ErrorOf([] { ParseTasks("pick,juggle"); }), HasSubstr("\"juggle\" is no task; expected reach, push"));
   EXPECT_THAT(ErrorOf([] { ParseTasks(""); }), HasSubstr("\"\" is no task"));
   EXPECT_THAT(ErrorOf([] { DrawSituation(1, 0, {.tasks = {}}); }), HasSubstr("there is none"));
+  EXPECT_EQ(ErrorOf([] { DrawSituation(1, 0, {.partial_names = 1.5}); }), "partial_names is 1.5; expected 0 to 1");
 }
 
 TEST(SceneXml, RefusesWhatTheTableCannotHold) {

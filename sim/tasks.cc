@@ -73,17 +73,37 @@ std::vector<TaskKind> ParseTasks(std::string_view names) {
     if (found == kTasks.end()) {
       Fail("tasks: \"{}\" is no task; expected reach, push, pick, pick_bar or place, with commas between them", name);
     }
-    if (std::find(kinds.begin(), kinds.end(), *found) == kinds.end()) kinds.push_back(*found);
+    kinds.push_back(*found);
   }
   return kinds;
 }
 
-std::vector<std::string> Phrasings(const Scene& scene, const Task& task) {
-  const std::string object = scene.objects.at(task.object).Name();
+std::vector<TaskKind> Distinct(const std::vector<TaskKind>& kinds) {
+  std::vector<TaskKind> distinct;
+  for (const TaskKind kind : kinds) {
+    if (std::find(distinct.begin(), distinct.end(), kind) == distinct.end()) distinct.push_back(kind);
+  }
+  return distinct;
+}
+
+std::vector<std::string> NamesOf(const Scene& scene, size_t object) {
+  const SceneObject& named = scene.objects.at(object);
+  std::vector<std::string> names = {named.Name()};
+  const auto alone = [&](const auto& same) {
+    return std::count_if(scene.objects.begin(), scene.objects.end(), same) == 1;
+  };
+  if (alone([&](const SceneObject& o) { return o.shape == named.shape; })) names.emplace_back(Name(named.shape));
+  if (alone([&](const SceneObject& o) { return o.color == named.color; })) {
+    names.push_back(fmt::format("{} object", Name(named.color)));
+  }
+  return names;
+}
+
+std::vector<std::string> Phrasings(const Scene& scene, const Task& task, std::string_view name) {
   const std::string where = task.zone ? scene.zones.at(*task.zone).Name() : task.side == Side::kLeft ? "left" : "right";
   std::vector<std::string> texts;
   for (const std::string_view phrase : TemplatesOf(task)) {
-    texts.push_back(fmt::format(fmt::runtime(phrase), object, where));
+    texts.push_back(fmt::format(fmt::runtime(phrase), name, where));
   }
   return texts;
 }
@@ -106,8 +126,9 @@ std::vector<Task> TasksOf(const Scene& scene) {
 
 Task ParseInstruction(const Scene& scene, std::string_view instruction) {
   for (const Task& task : TasksOf(scene)) {
-    for (const std::string& text : Phrasings(scene, task)) {
-      if (text == instruction) return task;
+    for (const std::string& name : NamesOf(scene, task.object)) {
+      const std::vector<std::string> texts = Phrasings(scene, task, name);
+      if (std::find(texts.begin(), texts.end(), instruction) != texts.end()) return task;
     }
   }
   Fail("instruction \"{}\" asks for nothing that can be done in this scene", instruction);

@@ -1,6 +1,7 @@
 // What the gripper is asked to do, in English, and when it is done: physics alone decides.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,8 +33,16 @@ inline constexpr std::array kTasks = {TaskKind::kReach, TaskKind::kPush, TaskKin
                                       TaskKind::kPlace};
 
 std::string_view Name(TaskKind kind);
-// "reach,pick". Throws Error naming the word that is no task, or when there is none.
+// "reach,pick"; "push,push,pick" pushes twice as often as it picks up. Throws Error naming the word that is no task, or
+// when there is none.
 std::vector<TaskKind> ParseTasks(std::string_view names);
+// Each kind once, in the order in which they first come.
+std::vector<TaskKind> Distinct(const std::vector<TaskKind>& kinds);
+// Of records with a `kind`, the one of that kind; there has to be one.
+template <typename Record>
+Record& Of(TaskKind kind, std::vector<Record>& records) {
+  return *std::find_if(records.begin(), records.end(), [&](const Record& one) { return one.kind == kind; });
+}
 
 enum class Side : uint8_t { kLeft, kRight };
 
@@ -47,9 +56,11 @@ struct Task {
   bool operator==(const Task&) const = default;
 };
 
-// The ways to ask for a task, in order; at least five for each.
-std::vector<std::string> Phrasings(const Scene& scene, const Task& task);
-// The task that a phrasing asks for in a scene. Throws Error when no phrasing of any task reads so.
+// What an object may be called: "red cube"; and "cube" or "red object", where no other object is one.
+std::vector<std::string> NamesOf(const Scene& scene, size_t object);
+// The ways to ask for a task whose object goes by that name, in order; at least five for each.
+std::vector<std::string> Phrasings(const Scene& scene, const Task& task, std::string_view name);
+// The task that a phrasing, with any of the names, asks for in a scene. Throws Error when none of any task reads so.
 Task ParseInstruction(const Scene& scene, std::string_view instruction);
 // Every task that the scene allows.
 std::vector<Task> TasksOf(const Scene& scene);

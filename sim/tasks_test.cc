@@ -17,13 +17,15 @@ TEST(Tasks, EveryPhrasingReadsBackAsItsTask) {
   std::set<std::string> texts;
   std::set<TaskKind> kinds;
   for (const Task& task : TasksOf(scene)) {
-    const std::vector<std::string> phrasings = Phrasings(scene, task);
-    EXPECT_GE(phrasings.size(), 5U) << Name(task.kind);
     kinds.insert(task.kind);
-    for (const std::string& text : phrasings) {
-      EXPECT_EQ(ParseInstruction(scene, text), task) << text;
-      EXPECT_TRUE(texts.insert(text).second) << text << " asks for two tasks";
-      for (const char c : text) EXPECT_TRUE(std::islower(static_cast<unsigned char>(c)) || c == ' ') << text;
+    for (const std::string& name : NamesOf(scene, task.object)) {
+      const std::vector<std::string> phrasings = Phrasings(scene, task, name);
+      EXPECT_GE(phrasings.size(), 5U) << Name(task.kind);
+      for (const std::string& text : phrasings) {
+        EXPECT_EQ(ParseInstruction(scene, text), task) << text;
+        EXPECT_TRUE(texts.insert(text).second) << text << " asks for two tasks";
+        for (const char c : text) EXPECT_TRUE(std::islower(static_cast<unsigned char>(c)) || c == ' ') << text;
+      }
     }
   }
   EXPECT_EQ(kinds.size(), kTasks.size());
@@ -33,9 +35,22 @@ TEST(Tasks, EveryPhrasingReadsBackAsItsTask) {
               HasSubstr("\"pick up the green ball\" asks for nothing"));
 }
 
+TEST(Tasks, AnObjectIsNamedByColourOrShapeAloneOnlyWhereThatIsClear) {
+  Scene scene = HandMadeScene();
+  EXPECT_EQ(NamesOf(scene, kRedCube), (std::vector<std::string>{"red cube", "cube", "red object"}));
+  scene.objects[kPurpleBall].shape = Shape::kCube;
+  EXPECT_EQ(NamesOf(scene, kRedCube), (std::vector<std::string>{"red cube", "red object"}));
+  EXPECT_EQ(ParseInstruction(scene, "lift the purple object"), (Task{TaskKind::kPick, kPurpleBall}));
+  EXPECT_THAT(ErrorOf([&] { ParseInstruction(scene, "lift the cube"); }), HasSubstr("asks for nothing"));
+  scene.objects[kYellowBar].color = Color::kRed;
+  EXPECT_EQ(NamesOf(scene, kRedCube), (std::vector<std::string>{"red cube"}));
+}
+
 TEST(Tasks, NamesReadBack) {
   EXPECT_EQ(ParseTasks("reach,push,pick,pick_bar,place"), std::vector<TaskKind>(kTasks.begin(), kTasks.end()));
-  EXPECT_EQ(ParseTasks("place,place"), std::vector<TaskKind>{TaskKind::kPlace});
+  const std::vector<TaskKind> often = ParseTasks("place,reach,place");
+  EXPECT_EQ(often, (std::vector<TaskKind>{TaskKind::kPlace, TaskKind::kReach, TaskKind::kPlace}));
+  EXPECT_EQ(Distinct(often), (std::vector<TaskKind>{TaskKind::kPlace, TaskKind::kReach}));
 }
 
 bool After(const Scene& start, const Task& task, const Scene& now) {

@@ -83,13 +83,13 @@ TEST_F(CliSimTest, RunsTheExpertAndAPolicy) {
 
 TEST_F(CliSimTest, RecordsAndViews) {
   const Json record = RunJson(
-      "sim record --out demos.hdf5 --episodes 4 --tasks reach,pick --image-size 32 --noise 0.2 --questions q.jsonl "
-      "--descriptions see.jsonl --patch 8 --json");
+      "sim record --out demos.hdf5 --episodes 4 --tasks reach,pick,reach --partial-names 1 --image-size 32 --noise 0.2 "
+      "--questions q.jsonl --descriptions see.jsonl --patch 8 --json");
   EXPECT_GT(record["descriptions"], 0);
   EXPECT_TRUE(std::filesystem::exists(dir_ / "see.jsonl"));
   EXPECT_EQ(record["kept"], 4);
   EXPECT_EQ(record["failed"], 0);
-  EXPECT_EQ(record["by_task"]["reach"]["episodes"], 2);
+  EXPECT_EQ(record["by_task"]["reach"]["episodes"], 3);
   const DemonstrationFile file(dir_ / "demos.hdf5");
   EXPECT_EQ(file.demonstrations().size(), 4U);
   const Json recorded = RunJson("sim view --data demos.hdf5 --episode 1 --out recorded.png --json");
@@ -129,6 +129,7 @@ TEST_F(CliSimTest, SaysWhatIsWrong) {
   ExpectError("sim run", 2, "give --model DIR or --expert");
   ExpectError("sim run --expert --model m", 2, "exclude each other");
   ExpectError("sim run --expert --tasks fly", 2, "--tasks: \"fly\" is no task; expected reach, push");
+  ExpectError("sim run --expert --partial-names 2", 2, "--partial-names: ");
   ExpectError("sim run --expert --combinations few", 2, "--combinations is \"few\"; expected seen, unseen or all");
   ExpectError("sim run --expert --narrate", 2, "leave out --expert and --json");
   ExpectError("sim record --out d.hdf5 --patch 7", 2, "--patch is 7; expected a divisor of the image_size, 64");
