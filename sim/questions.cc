@@ -106,10 +106,10 @@ class Asker {
       if (yes || share > 0.75) asked.shape = like.shape;
     } while (!yes && (CountObjects(there) > 0 ||
                       (combinations_ == Combinations::kSeen && IsHeldOut(asked.color, asked.shape))));
-    const std::string name = fmt::format("{} {}", asked.color == Color::kOrange ? "an" : "a", asked.Name());
+    const std::string name = asked.Name();
     return Ask(QuestionKind::kExists,
-               {fmt::format("is there {}?", name), fmt::format("do you see {}?", name),
-                fmt::format("is {} on the table?", name)},
+               {fmt::format("is there a {}?", name), fmt::format("do you see a {}?", name),
+                fmt::format("is a {} on the table?", name)},
                yes ? "yes" : "no");
   }
 
