@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes models/robot from nothing but models/writer and the simulator:
-#   tools/train_robot.sh KINETOK OUT [STAGE...]        stages: record look act correct again export; default: all, in turn
-# Stopped or killed, the same command goes on where it was. Two cores take about two hours; see models/robot/README.md.
+#   tools/train_robot.sh KINETOK OUT [STAGE...]        stages: record look act correct again alone last export; default: all, in turn
+# Stopped or killed, the same command goes on where it was. Two cores take about three hours; see models/robot/README.md.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 kinetok=$(realpath "$1")
@@ -9,12 +9,15 @@ mkdir -p "$2"
 cd "$2"
 shift 2
 stages=("$@")
-tasks="--tasks reach,push,pick,push,pick_bar,place"  # pushing is the hardest: it has to see three things at once
-pushes="--tasks push,reach,push,pick,push,pick_bar,push,place"
+# The hardest come most often: a push has to see three things at once, a bar asks for a turn.
+turn="--tasks push,reach,pick,pick_bar,place"
+hard="--tasks push,reach,push,pick,push,pick_bar,push,place,pick_bar"
 look="--questions-per-episode 1 --descriptions-per-episode 8 --patch 8"
-act="--questions-per-episode 6 --descriptions-per-episode 8 --plans-per-episode 6 $tasks"
+act="--questions-per-episode 6 --descriptions-per-episode 8 --plans-per-episode 6"
 own="--questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 4 --policy-share 0.6 --threads 1"
-((${#stages[@]})) || stages=(record look act correct again export)
+alone="--questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 6 --policy-share 1 --threads 1
+  --partial-names 0.5 $hard"
+((${#stages[@]})) || stages=(record look act correct again alone last export)
 
 # record NAME SEED EPISODES FLAG...: demonstrations, questions and descriptions, unless they are there
 record() {
@@ -40,6 +43,13 @@ train() {
     --eval-every 500 --eval-batches 16 --save-every 500 --dataset-name kinetok_table "$@"
 }
 
+# mean A B OUT: between two stages, which are good at different things
+mean() {
+  mkdir -p "$3"
+  cp "$2"/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics}.json "$3"/
+  "$root/tools/mean_weights.py" {"$1","$2","$3"}/model.safetensors
+}
+
 for stage in "${stages[@]}"; do
   echo "stage $stage"
   case $stage in
@@ -58,29 +68,40 @@ for stage in "${stages[@]}"; do
         --data-weights demonstrations=0.55 --data-weights completions=0.45
       ;;
     correct)  # the policy drives half of the time, the expert says what it should have done (DAgger)
-      both record own1 201 1500 $own $tasks --model act record own2 202 1500 $own $tasks --model act
+      both record own1 201 1500 $own --model act record own2 202 1500 $own --model act
       train correct act 4000 7e-4 50 --data act{1,2,3,4}.hdf5 own{1,2}.hdf5 own{1,2}.see.jsonl \
         act{1,2,3,4}.ask.jsonl own{1,2}.ask.jsonl --data-weights demonstrations=0.7 --data-weights completions=0.3 \
         --export-dtype bf16
       ;;
     again)  # the same with the mistakes that are left
-      both record own3 203 1500 $own $pushes --model correct record own4 204 1500 $own $pushes --model correct
+      both record own3 203 1500 $own $turn --model correct record own4 204 1500 $own $turn --model correct
       train again correct 5500 8e-4 50 --data act{1,2,3,4}.hdf5 own{1,2,3,4}.hdf5 own{1,2,3,4}.see.jsonl \
         act{1,2,3,4}.ask.jsonl own{1,2,3,4}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
         --export-dtype bf16
       ;;
-    export)  # between the last two, which are good at different things
-      mkdir -p robot
-      cp again/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics}.json \
-         again/train_config.json robot/
-      "$root/tools/mean_weights.py" {correct,again,robot}/model.safetensors
-      for part in look act correct again; do
+    alone)  # it drives all the time, so that it goes its circles to the end
+      mean correct again both
+      both record own5 205 1800 $alone --model both record own6 206 1800 $alone --model both
+      train alone both 6500 7e-4 50 --data act{1,2}.hdf5 own{3,4,5,6}.hdf5 {act{1,2},own{3,4,5,6}}.see.jsonl \
+        {act{1,2},own{3,4,5,6}}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
+        --export-dtype bf16
+      ;;
+    last)  # the same with the mistakes that are left
+      both record own7 207 1800 $alone --model alone record own8 208 1800 $alone --model alone
+      train last alone 4500 6e-4 50 --data act{1,2}.hdf5 own{3,4,5,6,7,8}.hdf5 {act{1,2},own{3,4,5,6,7,8}}.see.jsonl \
+        {act{1,2},own{3,4,5,6,7,8}}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
+        --export-dtype bf16
+      ;;
+    export)
+      mean alone last robot
+      cp last/train_config.json robot/
+      for part in look act correct again alone last; do
         cp $part/log.jsonl robot/$part.jsonl
         cp $part/loss.png robot/$part.png
       done
       ;;
     *)
-      echo "unknown stage $stage; expected record, look, act, correct, again or export" >&2
+      echo "unknown stage $stage; expected record, look, act, correct, again, alone, last or export" >&2
       exit 2
       ;;
   esac
