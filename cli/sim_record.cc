@@ -127,6 +127,12 @@ void AddSimRecord(CLI::App& group, Common& common) {
       ->add_option("--patch", o.patch,
                    "Pixels of a patch's side: descriptions also say of each patch what is seen there")
       ->capture_default_str();
+  command
+      ->add_option(
+          "--push-slide", o.push_slide,
+          "Metres from where a push begins within which the expert is down already and slides there; 0: it comes "
+          "down right there, and rises whenever it is off")
+      ->capture_default_str();
   flags->driver.Add(command);
   AddAdapter(command, common);
   o.policy_share = 0.5;

@@ -18,6 +18,7 @@ constexpr double kCarryBottom = 0.065, kDropBottom = 0.007, kDropRadius = 0.020,
 constexpr double kLiftBottom = 0.090;
 constexpr double kPushStandoff = 0.050;  // between the middles of object and gripper before the push
 constexpr double kPushHeight = 0.022, kPushSpeed = 0.022, kPushNear = 0.018, kPushFar = 0.075, kPushLateral = 0.017;
+constexpr double kPushClear = 0.038;  // between the middles, that closed fingers do not touch it
 
 struct Goal {
   double x, y;        // where the gripper's point goes
@@ -117,7 +118,8 @@ std::array<double, 2> PushDirection(const Scene& scene, const Task& task, const 
 }
 
 // From behind, low, with closed fingers, steering back to the line through the object.
-ActionVector Push(const Scene& scene, const Task& task, const ObjectState& object, const WorldState& state) {
+ActionVector Push(const Scene& scene, const Task& task, const ObjectState& object, const WorldState& state,
+                  double slide) {
   const GripperPose& g = state.gripper;
   const Vec3& p = object.position;
   const auto [ux, uy] = PushDirection(scene, task, object);
@@ -130,7 +132,9 @@ ActionVector Push(const Scene& scene, const Task& task, const ObjectState& objec
     return Act(g, kPushSpeed * ux - steer * uy, kPushSpeed * uy + steer * ux, kGain * (kPushHeight - g.z), 0, false);
   }
   const auto [x, y] = PushStart(scene, task, object);
-  const double misaligned = std::hypot(x - g.x, y - g.y) + 0.6 * (closed ? 0 : state.opening);
+  const double away = std::hypot(x - g.x, y - g.y);
+  const double misaligned =
+      closed ? std::max(0.0, away - (std::hypot(rx, ry) > kPushClear ? slide : 0)) : away + 0.6 * state.opening;
   return Approach(g, {x, y, kPushHeight, 0, false, misaligned});
 }
 
@@ -141,14 +145,14 @@ std::array<double, 2> PushStart(const Scene& scene, const Task& task, const Obje
   return {object.position[0] - kPushStandoff * x, object.position[1] - kPushStandoff * y};
 }
 
-ActionVector ExpertAction(const Scene& scene, const Task& task, const WorldState& state) {
+ActionVector ExpertAction(const Scene& scene, const Task& task, const WorldState& state, double push_slide) {
   const ObjectState& object = state.objects.at(task.object);
   const SceneObject& what = scene.objects[task.object];
   switch (task.kind) {
     case TaskKind::kReach:
       return Reach(state.gripper, object);
     case TaskKind::kPush:
-      return Push(scene, task, object, state);
+      return Push(scene, task, object, state, push_slide);
     case TaskKind::kPick:
     case TaskKind::kPickBar:
       return Pick(what, object, state);

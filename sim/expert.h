@@ -13,7 +13,12 @@ namespace kinetok::sim {
 
 // Fast when far and slow when near: most of the distance, at most kMaxMove and kMaxTurn. It lowers the gripper only as
 // far as it is aligned, so that whatever was knocked, dropped or missed is approached from above again.
-ActionVector ExpertAction(const Scene& scene, const Task& task, const WorldState& state);
+//
+// Within `push_slide` metres of where a push begins, and clear of the object, it is down already and slides there. With
+// 0 it comes down right there and rises whenever it is off, which who sees less than it does cannot tell in time.
+inline constexpr double kPushSlide = 0.03;
+ActionVector ExpertAction(const Scene& scene, const Task& task, const WorldState& state,
+                          double push_slide = kPushSlide);
 
 // Where the gripper's point goes, x and y, before it pushes: behind the object, seen from where it is to go.
 std::array<double, 2> PushStart(const Scene& scene, const Task& task, const ObjectState& object);

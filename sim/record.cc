@@ -12,7 +12,6 @@
 #include "kinetok/io/demonstrations.h"
 #include "sim/describe.h"
 #include "sim/draws.h"
-#include "sim/expert.h"
 #include "sim/noise.h"
 #include "sim/questions.h"
 
@@ -36,6 +35,7 @@ OrderedJson FileAttributes(const RecordOptions& o) {
             {"max_steps", o.max_steps},
             {"noise", o.noise},
             {"policy_share", o.policy ? o.policy_share : 0},
+            {"push_slide", o.push_slide},
             {"thresholds", thresholds}}}};
 }
 
@@ -78,7 +78,7 @@ class Take {
       ++count_;
       policy_action_.reset();
       if (policy_drives_) policy_action_ = options_.policy(image, instruction, state);
-      return ExpertAction(situation_.scene, situation_.task, state);
+      return ExpertAction(situation_.scene, situation_.task, state, options_.push_slide);
     };
     EpisodeResult result = RunEpisode(simulator_, situation_.task, situation_.instruction, controller, episode);
     demonstration_.attributes = {
@@ -191,6 +191,7 @@ void RecordOptions::Check() const {
     Fail("descriptions_per_episode is {}; expected at least 0", descriptions_per_episode);
   }
   if (plans_per_episode < 0) Fail("plans_per_episode is {}; expected at least 0", plans_per_episode);
+  if (!(push_slide >= 0 && push_slide <= 0.05)) Fail("push_slide is {}; expected 0 to 0.05 metres", push_slide);
   if (!(policy_share >= 0 && policy_share <= 1)) Fail("policy_share is {}; expected 0 to 1", policy_share);
 }
 

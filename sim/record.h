@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/episode.h"
+#include "sim/expert.h"
 #include "sim/layout.h"
 
 namespace kinetok::sim {
@@ -34,6 +35,7 @@ struct RecordOptions {
   // kPolicyStretch steps, while the expert says what should have been done; then every episode is kept.
   Controller policy{};
   double policy_share = 0;
+  double push_slide = kPushSlide;  // of the expert (expert.h)
 
   std::function<bool()> cancelled{};  // asked before each step: true ends the recording with what there is
   // After each episode.

@@ -174,6 +174,21 @@ TEST(Expert, GraspsABarAcross) {
   }
 }
 
+TEST(Expert, SlidesToWhereAPushBeginsInsteadOfRising) {
+  const Scene scene = HandMadeScene();
+  const Task task{TaskKind::kPush, kPurpleBall, {}, Side::kLeft};  // begins 5 cm to the right of the ball
+  WorldState state = Simulator(scene).state();
+  state.opening = 0;
+  state.gripper = {.x = 0.055, .y = -0.125, .z = 0.022};  // low, and 2.5 cm beside the line through the ball
+  const ActionVector slides = ExpertAction(scene, task, state), rises = ExpertAction(scene, task, state, 0);
+  EXPECT_GE(slides[1], 0.015);
+  EXPECT_NEAR(slides[2], 0, 0.003);
+  EXPECT_NEAR(rises[1], 0, 0.003);
+  EXPECT_GE(rises[2], 0.025);
+  state.gripper.y = -0.165;  // too far away to stay low
+  EXPECT_GE(ExpertAction(scene, task, state)[2], 0.025);
+}
+
 TEST(Expert, PicksUpAgainWhatWasDropped) {
   const Scene scene = HandMadeScene();
   const Task task{TaskKind::kPlace, kRedCube, kBluePlate};

@@ -136,6 +136,7 @@ TEST_F(CliSimTest, SaysWhatIsWrong) {
   ExpectError("sim run --expert --episodes 0", 2, "--episodes is 0; expected at least 1");
   ExpectError("sim record", 2, "--out is missing");
   ExpectError("sim record --out d.hdf5 --noise 2", 2, "--noise is 2; expected 0 to 1");
+  ExpectError("sim record --out d.hdf5 --push-slide 1", 2, "--push-slide is 1; expected 0 to 0.05 metres");
   ExpectError("sim record --out d.hdf5 --policy-share 0.3", 2, "--policy-share needs a policy");
   ExpectError("sim record --out d.hdf5 --image-size 4", 2, "--image-size is 4; expected 16 to 1024");
   ExpectError("sim record --out no/such/folder/d.hdf5 --episodes 1", 1, "no/such/folder/d.hdf5");
