@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes models/robot from nothing but models/writer and the simulator:
-#   tools/train_robot.sh KINETOK OUT [STAGE...]        stages: record look act correct again alone last export; default: all, in turn
-# Stopped or killed, the same command goes on where it was. Two cores take about three hours; see models/robot/README.md.
+#   tools/train_robot.sh KINETOK OUT [STAGE...]        stages: record look act correct again alone last slide export; default: all, in turn
+# Stopped or killed, the same command goes on where it was. Two cores take about three hours and a half; see models/robot/README.md.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 kinetok=$(realpath "$1")
@@ -11,13 +11,14 @@ shift 2
 stages=("$@")
 # The hardest come most often: a push has to see three things at once, a bar asks for a turn.
 turn="--tasks push,reach,pick,pick_bar,place"
-hard="--tasks push,reach,push,pick,push,pick_bar,push,place,pick_bar"
-look="--questions-per-episode 1 --descriptions-per-episode 8 --patch 8"
-act="--questions-per-episode 6 --descriptions-per-episode 8 --plans-per-episode 6"
-own="--questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 4 --policy-share 0.6 --threads 1"
-alone="--questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 6 --policy-share 1 --threads 1
-  --partial-names 0.5 $hard"
-((${#stages[@]})) || stages=(record look act correct again alone last export)
+hard="--tasks push,reach,push,pick,push,pick_bar,push,place,pick_bar --partial-names 0.5"
+rise="--push-slide 0"
+look="$rise --questions-per-episode 1 --descriptions-per-episode 8 --patch 8"
+act="$rise --questions-per-episode 6 --descriptions-per-episode 8 --plans-per-episode 6"
+own="$rise --questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 4 --policy-share 0.6 --threads 1"
+alone="--questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 6 --policy-share 1 --threads 1 $hard"
+more="--questions-per-episode 6 --descriptions-per-episode 8 --plans-per-episode 6 $hard"
+((${#stages[@]})) || stages=(record look act correct again alone last slide export)
 
 # record NAME SEED EPISODES FLAG...: demonstrations, questions and descriptions, unless they are there
 record() {
@@ -81,27 +82,36 @@ for stage in "${stages[@]}"; do
       ;;
     alone)  # it drives all the time, so that it goes its circles to the end
       mean correct again both
-      both record own5 205 1800 $alone --model both record own6 206 1800 $alone --model both
+      both record own5 205 1800 $rise $alone --model both record own6 206 1800 $rise $alone --model both
       train alone both 6500 7e-4 50 --data act{1,2}.hdf5 own{3,4,5,6}.hdf5 {act{1,2},own{3,4,5,6}}.see.jsonl \
         {act{1,2},own{3,4,5,6}}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
         --export-dtype bf16
       ;;
     last)  # the same with the mistakes that are left
-      both record own7 207 1800 $alone --model alone record own8 208 1800 $alone --model alone
+      both record own7 207 1800 $rise $alone --model alone record own8 208 1800 $rise $alone --model alone
       train last alone 4500 6e-4 50 --data act{1,2}.hdf5 own{3,4,5,6,7,8}.hdf5 {act{1,2},own{3,4,5,6,7,8}}.see.jsonl \
         {act{1,2},own{3,4,5,6,7,8}}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
         --export-dtype bf16
       ;;
+    slide)  # an expert who slides to where a push begins: whether it has to rise is hard to see, and half a rise is a circle
+      mean alone last both2
+      both record act5 107 2500 $more record act6 108 2500 $more
+      both record own9 209 1800 $alone --model both2 record own10 210 1800 $alone --model both2
+      train slide both2 4000 6e-4 50 --data act{5,6}.hdf5 own{9,10}.hdf5 {act{5,6},own{9,10}}.see.jsonl \
+        {act{5,6},own{9,10}}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
+        --export-dtype bf16
+      ;;
     export)
-      mean alone last robot
-      cp last/train_config.json robot/
-      for part in look act correct again alone last; do
+      mkdir -p robot
+      cp slide/{config,generation_config,preprocessor_config,tokenizer,tokenizer_config,dataset_statistics}.json \
+         slide/{train_config.json,model.safetensors} robot/
+      for part in look act correct again alone last slide; do
         cp $part/log.jsonl robot/$part.jsonl
         cp $part/loss.png robot/$part.png
       done
       ;;
     *)
-      echo "unknown stage $stage; expected record, look, act, correct, again, alone, last or export" >&2
+      echo "unknown stage $stage; expected record, look, act, correct, again, alone, last, slide or export" >&2
       exit 2
       ;;
   esac
