@@ -19,4 +19,4 @@ speak "ROMEO:" 200
 speak "오늘 날씨가" 60
 
 # Strips of what happened go where the build is.
-"$kinetok" sim run --model models/robot --tasks reach,push,place --episodes 3 --seed 7 --top-k 5 --narrate --png build/episodes
+"$kinetok" sim run --model models/robot --tasks reach,push,place --episodes 3 --seed 2 --narrate --png build/episodes
