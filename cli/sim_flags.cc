@@ -22,8 +22,7 @@ void SceneFlags::Add(CLI::App* command) {
           "--partial-names", partial_names,
           "The share of instructions that say \"the cube\" or \"the red object\", where that is clear, for \"the "
           "red cube\"")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->capture_default_str();
   command->add_option("--image-size", image_size, "Pixels of the side of a picture that a model sees")
       ->capture_default_str();
 }
@@ -33,6 +32,7 @@ sim::LayoutOptions SceneFlags::Layout() const {
   CheckFlags([&] { layout.tasks = sim::ParseTasks(tasks); });
   CheckFlags([&] { layout.combinations = sim::ParseCombinations(combinations); });
   layout.partial_names = partial_names;
+  CheckFlags([&] { layout.Check(); });
   return layout;
 }
 

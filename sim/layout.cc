@@ -211,11 +211,13 @@ Combinations ParseCombinations(std::string_view name) {
   Fail("combinations is \"{}\"; expected seen, unseen or all", name);
 }
 
+void LayoutOptions::Check() const {
+  if (tasks.empty()) Fail("tasks: there is none; expected at least one");
+  if (!(partial_names >= 0 && partial_names <= 1)) Fail("partial_names is {}; expected 0 to 1", partial_names);
+}
+
 Situation DrawSituation(uint64_t seed, uint64_t episode, const LayoutOptions& options) {
-  if (options.tasks.empty()) Fail("tasks: there is none; expected at least one");
-  if (!(options.partial_names >= 0 && options.partial_names <= 1)) {
-    Fail("partial_names is {}; expected 0 to 1", options.partial_names);
-  }
+  options.Check();
   Draws draws(seed, RandomStream::kScene, episode);
   return Builder(draws, options.tasks[episode % options.tasks.size()], options).Build();
 }

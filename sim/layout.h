@@ -20,6 +20,9 @@ struct LayoutOptions {
   std::vector<TaskKind> tasks{kTasks.begin(), kTasks.end()};  // episode i has the task i modulo their number
   Combinations combinations = Combinations::kSeen;
   double partial_names = 0;  // the share of instructions that name the object by its colour or shape alone, where clear
+
+  // Throws Error that starts with the field's name.
+  void Check() const;
 };
 
 struct Situation {

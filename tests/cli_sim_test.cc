@@ -129,7 +129,7 @@ TEST_F(CliSimTest, SaysWhatIsWrong) {
   ExpectError("sim run", 2, "give --model DIR or --expert");
   ExpectError("sim run --expert --model m", 2, "exclude each other");
   ExpectError("sim run --expert --tasks fly", 2, "--tasks: \"fly\" is no task; expected reach, push");
-  ExpectError("sim run --expert --partial-names 2", 2, "--partial-names: ");
+  ExpectError("sim run --expert --partial-names 2", 2, "--partial-names is 2; expected 0 to 1");
   ExpectError("sim run --expert --combinations few", 2, "--combinations is \"few\"; expected seen, unseen or all");
   ExpectError("sim run --expert --narrate", 2, "leave out --expert and --json");
   ExpectError("sim record --out d.hdf5 --patch 7", 2, "--patch is 7; expected a divisor of the image_size, 64");

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes models/robot from nothing but models/writer and the simulator:
-#   tools/train_robot.sh KINETOK OUT [STAGE...]        stages: record look act correct again alone last slide export; default: all, in turn
-# Stopped or killed, the same command goes on where it was. Two cores take about three hours and a half; see models/robot/README.md.
+#   tools/train_robot.sh KINETOK OUT [STAGE...]
+# Stages, all of them in turn unless some are named: record look act correct again alone last slide export. Stopped or
+# killed, the same command goes on where it was. Two cores take 3 hours and 45 minutes; see models/robot/README.md.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 kinetok=$(realpath "$1")
@@ -9,10 +10,10 @@ mkdir -p "$2"
 cd "$2"
 shift 2
 stages=("$@")
+turn="--tasks push,reach,pick,pick_bar,place"  # each as often, only another one first
 # The hardest come most often: a push has to see three things at once, a bar asks for a turn.
-turn="--tasks push,reach,pick,pick_bar,place"
 hard="--tasks push,reach,push,pick,push,pick_bar,push,place,pick_bar --partial-names 0.5"
-rise="--push-slide 0"
+rise="--push-slide 0"  # the expert of all stages but the last
 look="$rise --questions-per-episode 1 --descriptions-per-episode 8 --patch 8"
 act="$rise --questions-per-episode 6 --descriptions-per-episode 8 --plans-per-episode 6"
 own="$rise --questions-per-episode 6 --descriptions-per-episode 4 --plans-per-episode 4 --policy-share 0.6 --threads 1"
@@ -68,7 +69,7 @@ for stage in "${stages[@]}"; do
       train act look 9000 1.5e-3 50 --data act{1,2,3,4}.hdf5 act{1,2,3,4}.see.jsonl act{1,2,3,4}.ask.jsonl \
         --data-weights demonstrations=0.55 --data-weights completions=0.45
       ;;
-    correct)  # the policy drives half of the time, the expert says what it should have done (DAgger)
+    correct)  # the policy drives 60% of the time, the expert says what it should have done (DAgger)
       both record own1 201 1500 $own --model act record own2 202 1500 $own --model act
       train correct act 4000 7e-4 50 --data act{1,2,3,4}.hdf5 own{1,2}.hdf5 own{1,2}.see.jsonl \
         act{1,2,3,4}.ask.jsonl own{1,2}.ask.jsonl --data-weights demonstrations=0.7 --data-weights completions=0.3 \
@@ -93,7 +94,7 @@ for stage in "${stages[@]}"; do
         {act{1,2},own{3,4,5,6,7,8}}.ask.jsonl --data-weights demonstrations=0.65 --data-weights completions=0.35 \
         --export-dtype bf16
       ;;
-    slide)  # an expert who slides to where a push begins: whether it has to rise is hard to see, and half a rise is a circle
+    slide)  # an expert who slides to where a push begins: whether it has to rise is more than the picture tells
       mean alone last both2
       both record act5 107 2500 $more record act6 108 2500 $more
       both record own9 209 1800 $alone --model both2 record own10 210 1800 $alone --model both2
