@@ -78,8 +78,12 @@ void WriteTrace(const Policy& policy, const ActionTrace& trace, const std::files
 
 Action ActOn(Policy& policy, const std::string& image, std::string_view instruction, const Flags& flags,
              const ActOptions& options) {
+  const Stopwatch watch;
   const Image decoded = ReadImage(image, {.limits = flags.limits});
-  return policy.Act(decoded.view(), instruction, options);
+  const double decoding = watch.Seconds();
+  Action action = policy.Act(decoded.view(), instruction, options);
+  action.timings.image_s += decoding;
+  return action;
 }
 
 // One answer a line, as the lines come: the caller may wait for each. A line that cannot be answered gets its reason.
@@ -100,6 +104,7 @@ int RunBatch(Policy& policy, const Flags& flags) {
     try {
       const Json json = ParseJson(line, source);
       const JsonObject request(json, source);
+      request.AllowKeys({"image", "instruction", "unnorm_key", "seed"});
       ActOptions options = flags.options;
       options.unnorm_key = request.String("unnorm_key", options.unnorm_key);
       if (request.Has("seed")) {
@@ -171,6 +176,7 @@ void AddAct(CLI::App& app, Common& common) {
   command->add_option("--dump", flags->dump,
                       "Write pixel_values.npy, patch_features.npy and logits.npy into this folder");
   command->add_option("--max-image-pixels", flags->limits.max_pixels, "The largest image that is read")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   flags->drawing.Add(command, flags->options.sampler);
   AddSeed(command, flags->options.sampler.seed, "With --temperature and its kind: which tokens are drawn");

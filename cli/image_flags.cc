@@ -1,11 +1,15 @@
 #include "cli/image_flags.h"
 
+#include "kinetok/vla/image_prompt.h"
+
 namespace kinetok::cli {
 
 void ImageFlags::Add(CLI::App* command) {
   command->add_option("--image", image,
                       "What the model sees before the text, a PNG or JPEG file; for models with vision towers");
-  command->add_option("--max-image-pixels", limits.max_pixels, "The largest image that is read")->capture_default_str();
+  command->add_option("--max-image-pixels", limits.max_pixels, "The largest image that is read")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 SeenImage::SeenImage(Context& context, std::shared_ptr<const Model> model, const std::string& dir,

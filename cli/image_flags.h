@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "kinetok/io/image.h"
-#include "kinetok/vla/image_prompt.h"
+#include "kinetok/vla/image_encoder.h"
 
 namespace kinetok::cli {
 

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "cli/cli.h"
+#include "cli/image_preset_flags.h"
 #include "kinetok/base/file.h"
 #include "kinetok/base/memory.h"
 #include "kinetok/io/safetensors.h"
@@ -26,6 +27,7 @@ namespace {
 struct Flags {
   std::string preset, model_config, decoder, dtype = "f32", out;
   uint64_t seed = 0;
+  ImagePresetFlags images;
 };
 
 constexpr int64_t kPieceFloats = int64_t{1} << 22;  // held in memory at a time
@@ -113,12 +115,17 @@ int Init(const Common& common, const Flags& flags) {
     Fail("{}: holds a training run; a random model would overwrite it", flags.out);
   }
   const ModelConfig config = flags.preset.empty() ? LoadModelConfig(flags.model_config) : PresetFlag(flags.preset);
+  ImageProcessorConfig images;
+  if (!config.towers.empty()) images = DefaultImages(config);
+  flags.images.Apply(images);
+  if (config.towers.empty() && flags.images.given()) {
+    throw UsageError("--image-preset is for models with vision towers");
+  }
   const ParameterList list(config);
   const int64_t bytes =
       flags.decoder.empty() ? WriteRandom(common, config, list, flags, dtype) : Assemble(config, list, flags, dtype);
   if (!config.towers.empty()) {
-    WriteFileAtomically(dir / "preprocessor_config.json",
-                        ImageProcessorConfigToJson(DefaultImages(config)).dump(2) + "\n");
+    WriteFileAtomically(dir / "preprocessor_config.json", ImageProcessorConfigToJson(images).dump(2) + "\n");
   }
   if (common.json) {
     PrintJson({{"parameters", list.parameters}, {"bytes", bytes}});
@@ -142,6 +149,7 @@ void AddInit(CLI::App& app, Common& common) {
                       "A Llama model that the decoder's weights and the tokenizer are taken from; for models with "
                       "vision towers");
   command->add_option("--dtype", flags->dtype, "f32, f16 or bf16")->capture_default_str();
+  flags->images.Add(command, "");
   AddSeed(command, flags->seed, "The same seed gives the same weights");
   command->add_option("--out", flags->out, "The directory to write");
 }

@@ -56,7 +56,8 @@ sim::Controller PolicyController(Policy& policy, const ActOptions& options, int6
     ActOptions act = options;
     const Philox4 bits = RandomBits(options.sampler.seed, RandomStream::kNoise, static_cast<uint32_t>(episode), step++);
     act.sampler.seed = (uint64_t{bits[0]} << 32) | bits[1];
-    const Action action = policy.Act(image.view(), instruction, act);
+    const Image seen = policy.AsCamera(image);
+    const Action action = policy.Act(seen.view(), instruction, act);
     sim::ActionVector values{};
     if (action.values.size() != values.size()) {
       Fail("the model's actions have {} numbers; the simulator takes {}", action.values.size(), values.size());
@@ -71,7 +72,8 @@ std::string AnswerQuestion(Policy& policy, const Image& image, const sim::Questi
   constexpr int64_t kLongestAnswer = 12;  // tokens
   const GenerateOptions options{
       .sampler = {.greedy = true}, .max_new_tokens = kLongestAnswer, .stop = {"\n"}, .cancelled = cancelled};
-  return policy.Answer(image.view(), QuestionPrompt(question), options).text;
+  const Image seen = policy.AsCamera(image);
+  return policy.Answer(seen.view(), QuestionPrompt(question), options).text;
 }
 
 std::unique_ptr<ProgressBar> EpisodeBar(const std::string& label, int64_t episodes, const std::string& unit,

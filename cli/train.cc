@@ -159,6 +159,10 @@ OrderedJson RunNotes(const TrainFlags& flags, const TokenizerSource& source) {
   }
   if (!flags.data_weights.empty()) notes["data-weights"] = flags.data_weights;
   if (flags.Given("image-augmentation")) notes["image-augmentation"] = flags.augmentation;
+  if (flags.Given("image-preset")) notes["image-preset"] = flags.images.preset;
+  if (flags.images.rotate_180) notes["rotate-180"] = true;
+  if (flags.images.center_crop) notes["center-crop"] = true;
+  if (flags.images.no_jpeg_round_trip) notes["no-jpeg-round-trip"] = true;
   if (flags.demonstrations > 0) notes["demonstrations"] = flags.demonstrations;
   if (!flags.camera.empty()) notes["camera"] = flags.camera;
   if (!flags.dataset_name.empty()) notes["dataset-name"] = flags.dataset_name;

@@ -89,11 +89,21 @@ std::map<std::string, double> ResolveWeights(const TrainFlags& flags, const std:
   return weights;
 }
 
-// How the model reads images: as the model that it begins with does, else as its towers are known to.
-ImageProcessor ResolveImages(const TrainFlags& flags, const ModelConfig& model) {
-  if (flags.finetune)
-    return ImageProcessor(ReadImageProcessorConfig(fs::path(flags.base) / "preprocessor_config.json"));
-  return ImageProcessor(DefaultImages(model));
+// How the model reads images: as the flags say, else as the model that it begins with does, else as its towers are
+// known to. Random crops of a model that sees the middle of an image alone when it acts stand in for that crop.
+ImageProcessor ResolveImages(const TrainFlags& flags, const ModelConfig& model, const Augmentation& augmentation) {
+  ImageProcessorConfig config = flags.finetune
+                                    ? ReadImageProcessorConfig(fs::path(flags.base) / "preprocessor_config.json")
+                                    : DefaultImages(model);
+  flags.images.Apply(config);
+  if (augmentation.crop_area > 0 && config.preset == ImagePreset::kTensorflowEval) {
+    config.tensorflow_eval.center_crop = true;
+  } else if (augmentation.crop_area > 0) {
+    Note(
+        "images are cropped at random here and not at all when the policy acts; --image-preset tensorflow-eval acts on "
+        "the middle of them, as OpenVLA's evaluation does\n");
+  }
+  return ImageProcessor(config);
 }
 
 // Gives each source of a kind its part of the kind's share.
@@ -144,8 +154,11 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
         weights, kText, &out.shares);
   }
   std::optional<ImageProcessor> images;
+  DemonstrationOptions options{.held_out = flags.val_fraction, .limit = flags.demonstrations, .camera = camera};
+  CheckFlags([&] { options.augmentation = ParseAugmentation(flags.augmentation); });
+  if (model.towers.empty() && flags.images.given()) throw UsageError("--image-preset is for models with vision towers");
   if (!model.towers.empty()) {
-    images.emplace(ResolveImages(flags, model));
+    images.emplace(ResolveImages(flags, model, options.augmentation));
     out.files["preprocessor_config.json"] = ImageProcessorConfigToJson(images->config()).dump(2) + "\n";
   }
   if (!files.demonstrations.empty() && !images) {
@@ -166,8 +179,6 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
   AddShares(std::move(completions), weights, kCompletions, &out.shares);
   if (files.demonstrations.empty()) return out;
 
-  DemonstrationOptions options{.held_out = flags.val_fraction, .limit = flags.demonstrations, .camera = camera};
-  CheckFlags([&] { options.augmentation = ParseAugmentation(flags.augmentation); });
   const PolicyConfig policy(model, flags.finetune ? fs::path(flags.base) : directory.path());
   out.actions = policy.actions;
   auto demonstrations = std::make_shared<DemonstrationExamples>(

@@ -73,6 +73,7 @@ void AddDataFlags(CLI::App* command, TrainFlags& f) {
                    "Of demonstrations: none, openvla (crop of 90% and colours) or color")
       ->capture_default_str()
       ->group("Data");
+  f.images.Add(command, "Data");
   AddNumber(command, "--demonstrations", f.demonstrations,
             "Train on the first so many demonstrations of each file; default: all but the held-out ones", {1, 1 << 30})
       ->group("Data");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "cli/image_preset_flags.h"
 #include "kinetok/model/config.h"
 #include "kinetok/model/lora.h"
 #include "kinetok/text/tokenizer.h"
@@ -21,6 +22,7 @@ struct TrainFlags {
   std::string base;
   std::vector<std::string> data, val_data, data_weights;
   std::string augmentation = "none", camera, dataset_name;
+  ImagePresetFlags images;
   int64_t demonstrations = 0;
   int64_t lora_rank = 0;  // 0: every weight is trained
   double lora_alpha = 0;

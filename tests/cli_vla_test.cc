@@ -95,6 +95,38 @@ TEST_F(CliVlaTest, ExplainStepsLaysAnActionOpen) {
   ExpectError("explain steps" + on + " --instruction a -n 4", 2, "--steps is 4; an action here has 3 tokens");
 }
 
+TEST_F(CliVlaTest, HowImagesAreReadIsChosenWithTheModelAndKept) {
+  const std::string init = "init --model-config '" KINETOK_SOURCE_DIR "/examples/vla.json' --out ";
+  const auto preset = [](const std::string& model) {
+    return ParseJson(ReadFile(dir_ / model / "preprocessor_config.json"), model).at("kinetok_preset");
+  };
+  ASSERT_EQ(Run(init + "plain").status, 0);
+  EXPECT_EQ(preset("plain"), Json({{"name", "server"}}));
+  ASSERT_EQ(Run(init + "turned --image-preset tensorflow-eval --rotate-180 --center-crop").status, 0);
+  EXPECT_EQ(
+      preset("turned"),
+      Json({{"name", "tensorflow-eval"}, {"rotate_180", true}, {"jpeg_round_trip", true}, {"center_crop", true}}));
+  ExpectError(init + "x --image-preset tensorflow", 2, "--image-preset is \"tensorflow\"");
+  ExpectError(init + "x --rotate-180", 2, "need --image-preset tensorflow-eval");
+  ExpectError(init + "x --image-preset server --center-crop", 2, "need --image-preset tensorflow-eval");
+  ExpectError("init --preset tiny --out x --image-preset server", 2, "models with vision towers");
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "x"));
+
+  // finetune keeps what the model says unless told otherwise, and random crops bring the centre crop of acting.
+  WritePng(dir_ / "seen.png", Image(8, 8).view());
+  WriteFileAtomically(dir_ / "q.jsonl", R"({"image": "seen.png", "prompt": "a", "completion": "b"})"
+                                        "\n");
+  const std::string tune = fmt::format("finetune --model '{}' --data q.jsonl --batch-size 1 ", dir.string());
+  ASSERT_EQ(Run(tune + "--max-steps 1 --out same").status, 0);
+  EXPECT_EQ(preset("same"), Json({{"name", "server"}}));
+  const Result r = Run(tune + "--max-steps 1 --out cropped --image-augmentation openvla");
+  EXPECT_THAT(r.err, HasSubstr("not at all when the policy acts; --image-preset tensorflow-eval"));
+  ASSERT_EQ(Run(tune + "--max-steps 1 --out told --image-augmentation openvla --image-preset tensorflow-eval").status,
+            0);
+  EXPECT_EQ(preset("told").at("center_crop"), true);
+  ExpectError(tune + "--max-steps 2 --out told", 1, "image-preset is \"tensorflow-eval\" in this run");
+}
+
 TEST_F(CliVlaTest, ALineOfABatchMayBringItsSeed) {
   WritePng(dir_ / "seen.png", Image(8, 8).view());
   std::string lines;

@@ -46,6 +46,14 @@ bool JsonObject::Has(std::string_view key) const {
   return it != value_->end() && !it->is_null();
 }
 
+void JsonObject::AllowKeys(std::initializer_list<std::string_view> keys) const {
+  for (const auto& item : value_->items()) {
+    if (std::ranges::find(keys, item.key()) == keys.end()) {
+      Fail("{}: field {} is unknown; expected {}", source_, Shorten(item.key()), fmt::join(keys, ", "));
+    }
+  }
+}
+
 const Json& JsonObject::Get(std::string_view key) const {
   const auto it = value_->find(key);
   if (it == value_->end()) Fail("{}: required field \"{}\" is missing", source_, key);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -34,7 +35,8 @@ class JsonObject {
 
   const std::string& source() const { return source_; }
   const Json& json() const { return *value_; }
-  bool Has(std::string_view key) const;  // present and not null
+  bool Has(std::string_view key) const;                                // present and not null
+  void AllowKeys(std::initializer_list<std::string_view> keys) const;  // throws Error naming a key that is none of them
 
   // Required fields: absent, null, of another type or out of range is an Error.
   int64_t Int(std::string_view key, int64_t low, int64_t high) const;

@@ -1,9 +1,5 @@
 #include "kinetok/serve/act_request.h"
 
-#include <algorithm>
-#include <initializer_list>
-#include <vector>
-
 #include "kinetok/base/error.h"
 #include "kinetok/vla/instruction.h"
 
@@ -13,22 +9,14 @@ namespace {
 // A request has a dozen values in three levels: no other body may cost more memory than it has bytes.
 constexpr JsonLimits kLimits = {.max_depth = 4, .max_values = 64};
 
-void AllowKeys(const JsonObject& object, std::initializer_list<std::string_view> keys) {
-  for (const auto& item : object.json().items()) {
-    if (std::ranges::find(keys, item.key()) == keys.end()) {
-      Fail("{}: field {} is unknown; expected {}", object.source(), Shorten(item.key()), fmt::join(keys, ", "));
-    }
-  }
-}
-
 ActRequest ReadRequest(const JsonObject& json, int64_t max_image_pixels) {
-  AllowKeys(json, {"image", "instruction", "unnorm_key"});
+  json.AllowKeys({"image", "instruction", "unnorm_key"});
   ActRequest request;
   request.instruction = json.String("instruction");
   CheckInstruction(request.instruction);
   request.unnorm_key = json.String("unnorm_key", "");
   const JsonObject image = json.Object("image");
-  AllowKeys(image, {"__numpy__", "dtype", "shape"});
+  image.AllowKeys({"__numpy__", "dtype", "shape"});
   request.image = DecodePixels(image, max_image_pixels);
   return request;
 }
@@ -39,7 +27,7 @@ ActRequest ParseActRequest(std::string_view body, int64_t max_image_pixels) {
   const Json json = ParseJson(body, "body", kLimits);
   const JsonObject object(json, "body");
   if (!object.Has("encoded")) return ReadRequest(object, max_image_pixels);
-  AllowKeys(object, {"encoded"});
+  object.AllowKeys({"encoded"});
   const Json inner = ParseJson(object.String("encoded"), "encoded", kLimits);
   ActRequest request = ReadRequest(JsonObject(inner, "encoded"), max_image_pixels);
   request.encoded = true;

@@ -83,7 +83,7 @@ CompletionExamples::CompletionExamples(const std::filesystem::path& file, std::s
 Image CompletionExamples::ReadReference(const std::string& reference, const std::string& source) const {
   if (const auto step = ParseStep(reference)) {
     const DemonstrationFile& demos = demonstrations_.at(step->file);
-    return demos.ReadImage(demos.Find(step->demonstration), step->step);
+    return images_->AsCamera(demos.ReadImage(demos.Find(step->demonstration), step->step));
   }
   try {
     return ReadImage(file_.path().parent_path() / reference);
@@ -161,7 +161,11 @@ OrderedJson CompletionExamples::DescribeLines(int64_t first, int64_t last) const
 }
 
 OrderedJson CompletionExamples::Describe() const {
-  return DescribeLines(0, training_);
+  OrderedJson json = DescribeLines(0, training_);
+  if (has_images_ && images_->config().preset != ImagePreset::kServer) {
+    json["image_preset"] = ImagePresetToJson(images_->config());
+  }
+  return json;
 }
 
 OrderedJson CompletionExamples::DescribeHeldOut() const {

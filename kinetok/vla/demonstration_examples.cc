@@ -17,7 +17,7 @@ std::vector<double> OpenIsOne(std::span<const double> action) {
 
 DemonstrationExamples::DemonstrationExamples(const std::vector<std::filesystem::path>& files, PolicyFormat format,
                                              const DemonstrationOptions& options)
-    : format_(std::move(format)), options_(options) {
+    : format_(std::move(format)), uncropped_(format_.images.WithoutCenterCrop()), options_(options) {
   if (!(options.held_out >= 0 && options.held_out < 1)) {
     Fail("held_out is {}; it must be at least 0 and below 1", options.held_out);
   }
@@ -72,8 +72,8 @@ Example DemonstrationExamples::Make(const Place& place, const Augmentation& augm
   }
   example.labels.push_back(format_.eos);
 
-  const Image image = file.ReadImage(place.demonstration, place.step);
-  Image resized = format_.images.Resize(image.view());
+  const Image image = format_.images.AsCamera(file.ReadImage(place.demonstration, place.step));
+  Image resized = (augmentation.crop_area > 0 ? uncropped_ : format_.images).Resize(image.view());
   if (augmentation != Augmentation{}) resized = Augment(resized, augmentation, seed, index);
   example.pixels.resize(static_cast<size_t>(format_.images.values()));
   format_.images.Normalize(resized, example.pixels);
@@ -121,6 +121,9 @@ OrderedJson DemonstrationExamples::DescribePlaces(const std::vector<Place>& plac
 OrderedJson DemonstrationExamples::Describe() const {
   OrderedJson json = DescribePlaces(training_);
   const Augmentation& a = options_.augmentation;
+  if (format_.images.config().preset != ImagePreset::kServer) {
+    json["image_preset"] = ImagePresetToJson(format_.images.config());
+  }
   json["augmentation"] = {a.crop_area, a.brightness, a.contrast, a.saturation, a.hue};
   return json;
 }

@@ -70,6 +70,7 @@ class DemonstrationExamples : public ExampleSource {
 
   std::vector<DemonstrationFile> files_;
   PolicyFormat format_;
+  ImageProcessor uncropped_;  // for random crops, which stand in for the centre crop
   DemonstrationOptions options_;
   std::vector<std::vector<std::vector<int32_t>>> prompts_;  // by file and demonstration, patches included
   std::vector<Place> training_, held_out_;

@@ -9,6 +9,7 @@
 #include "kinetok/base/error.h"
 #include "kinetok/text/tokenizer_trainer.h"
 #include "kinetok/vla/image_prompt.h"
+#include "kinetok/vla/resample.h"
 
 namespace kinetok {
 namespace {
@@ -94,6 +95,50 @@ TEST_F(DemonstrationExamplesTest, AStepIsItsImageItsInstructionAndTheActionAsLab
 
   const DemonstrationFile file(dir_ / "a.hdf5");
   EXPECT_EQ(e.pixels, format.images.Process(file.ReadImage(1, 1).view()));
+}
+
+TEST_F(DemonstrationExamplesTest, APresetThatTurnsImagesTurnsThoseOfAFileOnce) {
+  // LIBERO's files hold images upside down, as its camera gives them, and are read upright; ours are upright.
+  for (const char* rotation : {"180", "0"}) {
+    DemonstrationWriter writer(dir_ / "turned.hdf5", {{"image_rotation", std::stoi(rotation)}});
+    Demonstration demo;
+    demo.instruction = "go";
+    demo.actions = {0, 0, 0, 0, 0, 0, 1};
+    Image image(8, 8);
+    for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<uint8_t>(i);
+    demo.images.push_back(image);
+    writer.Add(demo);
+    writer.Finish();
+    ImageProcessorConfig config = SiglipImages(8);
+    config.preset = ImagePreset::kTensorflowEval;
+    const ImageProcessor unturned(config);
+    config.tensorflow_eval.rotate_180 = true;
+    PolicyFormat format = Format();
+    format.images = ImageProcessor(config);
+    const DemonstrationExamples data({dir_ / "turned.hdf5"}, format, {.held_out = 0});
+    const Image upright = DemonstrationFile(dir_ / "turned.hdf5").ReadImage(0, 0);
+    EXPECT_EQ(data.Draw(0, 0).pixels, unturned.Process(upright.view())) << rotation;
+    // What the policy sees when it acts: the camera's own image.
+    EXPECT_EQ(data.Draw(0, 0).pixels, format.images.Process(Rotate180(upright.view()).view())) << rotation;
+    fs::remove(dir_ / "turned.hdf5");
+  }
+}
+
+TEST_F(DemonstrationExamplesTest, RandomCropsStandInForTheCentreCrop) {
+  const fs::path file = Write("a.hdf5", 2);
+  PolicyFormat centred = Format(), whole = Format();
+  ImageProcessorConfig config = SiglipImages(8);
+  config.preset = ImagePreset::kTensorflowEval;
+  whole.images = ImageProcessor(config);
+  config.tensorflow_eval.center_crop = true;
+  centred.images = ImageProcessor(config);
+  const DemonstrationOptions random{.held_out = 0.5, .augmentation = {.crop_area = 0.9f}};
+  const DemonstrationExamples a({file}, centred, random), b({file}, whole, random);
+  const DemonstrationExamples still({file}, centred, {.held_out = 0.5});
+  EXPECT_EQ(a.Draw(3, 1).pixels, b.Draw(3, 1).pixels);
+  EXPECT_NE(a.HeldOut(0).pixels, b.HeldOut(0).pixels);  // as the policy acts
+  EXPECT_EQ(a.HeldOut(0).pixels, still.HeldOut(0).pixels);
+  EXPECT_NE(still.Draw(3, 1).pixels, DemonstrationExamples({file}, whole, {.held_out = 0.5}).Draw(3, 1).pixels);
 }
 
 TEST_F(DemonstrationExamplesTest, StatisticsAreOfTheTrainingStepsAsNumpyCountsThem) {

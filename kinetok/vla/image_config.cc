@@ -256,6 +256,19 @@ ImageProcessorConfig ReadImageProcessorConfig(const std::filesystem::path& file)
   return ParseImageProcessorConfig(ParseJson(ReadFile(file), file.string()), file.string());
 }
 
+OrderedJson ImagePresetToJson(const ImageProcessorConfig& config) {
+  OrderedJson preset;
+  if (config.preset == ImagePreset::kServer) {
+    preset["name"] = "server";
+  } else {
+    preset["name"] = "tensorflow-eval";
+    preset["rotate_180"] = config.tensorflow_eval.rotate_180;
+    preset["jpeg_round_trip"] = config.tensorflow_eval.jpeg_round_trip;
+    preset["center_crop"] = config.tensorflow_eval.center_crop;
+  }
+  return preset;
+}
+
 OrderedJson ImageProcessorConfigToJson(const ImageProcessorConfig& config) {
   CheckImageProcessorConfig(config);
   const size_t towers = config.towers.size();
@@ -284,16 +297,7 @@ OrderedJson ImageProcessorConfigToJson(const ImageProcessorConfig& config) {
                                       {"size", OrderedJson(ResizeSize(config))}});
   }
   j["use_fused_vision_backbone"] = towers == 2;
-  OrderedJson preset;
-  if (config.preset == ImagePreset::kServer) {
-    preset["name"] = "server";
-  } else {
-    preset["name"] = "tensorflow-eval";
-    preset["rotate_180"] = config.tensorflow_eval.rotate_180;
-    preset["jpeg_round_trip"] = config.tensorflow_eval.jpeg_round_trip;
-    preset["center_crop"] = config.tensorflow_eval.center_crop;
-  }
-  j["kinetok_preset"] = preset;
+  j["kinetok_preset"] = ImagePresetToJson(config);
   return j;
 }
 

@@ -69,6 +69,7 @@ ImageProcessorConfig ReadImageProcessorConfig(const std::filesystem::path& file)
 
 // Every field that the reference writes, and kinetok_preset.
 OrderedJson ImageProcessorConfigToJson(const ImageProcessorConfig& config);
+OrderedJson ImagePresetToJson(const ImageProcessorConfig& config);  // kinetok_preset alone
 
 // What is wrong in a config that was put together by hand; throws Error.
 void CheckImageProcessorConfig(const ImageProcessorConfig& config);

@@ -73,6 +73,16 @@ int64_t ImageProcessor::values() const {
   return 3 * static_cast<int64_t>(config_.towers.size()) * config_.image_size * config_.image_size;
 }
 
+Image ImageProcessor::AsCamera(Image upright) const {
+  return config_.tensorflow_eval.rotate_180 ? Rotate180(upright.view()) : std::move(upright);
+}
+
+ImageProcessor ImageProcessor::WithoutCenterCrop() const {
+  ImageProcessorConfig config = config_;
+  config.tensorflow_eval.center_crop = false;
+  return ImageProcessor(std::move(config));
+}
+
 Image ImageProcessor::Resize(const ImageView& image) const {
   CheckImageView(image);
   return config_.preset == ImagePreset::kServer ? ResizeAsServer(image, config_) : ResizeAsEvaluation(image, config_);

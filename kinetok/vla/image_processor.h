@@ -16,6 +16,12 @@ class ImageProcessor {
   const ImageProcessorConfig& config() const { return config_; }
   int64_t values() const;  // of an image: 3 * towers * image_size^2
 
+  // An image that is upright, of a recording or a simulator, as this model's camera would have given it: upside down
+  // where the preset turns images by rotate_180, for this camera hangs that way.
+  Image AsCamera(Image upright) const;
+  // The same but for the preset's centre crop: for training images that are cropped at random instead.
+  ImageProcessor WithoutCenterCrop() const;
+
   // image_size x image_size pixels, before they are normalised.
   Image Resize(const ImageView& image) const;
   // The second half of Process: what Resize gave, perhaps augmented since.

@@ -27,7 +27,7 @@ OpenLoopReport ScoreOpenLoop(Policy& policy, const DemonstrationFile& file, cons
   for (int64_t d = 0; d < report.demonstrations; ++d) {
     for (int64_t step = 0; step < demonstrations[d].steps; ++step, ++report.steps) {
       if (options.progress) options.progress(report.steps, total);
-      const Image image = file.ReadImage(d, step);
+      const Image image = policy.AsCamera(file.ReadImage(d, step));
       const Action action = policy.Act(image.view(), demonstrations[d].instruction, options.act);
       const auto shown = OpenIsOne(std::span(file.Actions(d)).subspan(step * dimensions, dimensions));
       const std::vector<double> normalized = statistics.Normalize(shown);

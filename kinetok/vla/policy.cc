@@ -6,6 +6,7 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/math.h"
+#include "kinetok/vla/image_prompt.h"
 
 namespace kinetok {
 namespace {
@@ -72,6 +73,11 @@ Action Policy::Act(const ImageView& image, std::string_view instruction, const A
   const auto& [key, statistics] = config_.statistics.Choose(options.unnorm_key);
   const std::vector<int32_t> prompt = InstructionTokens(*model_->tokenizer(), instruction, config_.style,
                                                         config_.separator, model_->config().ImagePatches());
+  const int64_t dimensions = statistics.dimensions();
+  if (static_cast<int64_t>(prompt.size()) + dimensions - 1 > model_->config().max_position_embeddings) {
+    Fail("the image, the instruction and the action take {} positions, the model's context holds {}",
+         static_cast<int64_t>(prompt.size()) + dimensions - 1, model_->config().max_position_embeddings);
+  }
   SamplerOptions sampling = options.sampler;
   if (!options.unconstrained) sampling.allowed_tokens = {config_.actions.ids()};
 
@@ -82,11 +88,6 @@ Action Policy::Act(const ImageView& image, std::string_view instruction, const A
   const Rows<const float> patches = eyes_.Encode(pixels);
   action.timings.vision_s = watch.Lap();
 
-  const int64_t dimensions = statistics.dimensions();
-  if (static_cast<int64_t>(prompt.size()) + dimensions - 1 > model_->config().max_position_embeddings) {
-    Fail("the image, the instruction and the action take {} positions, the model's context holds {}",
-         static_cast<int64_t>(prompt.size()) + dimensions - 1, model_->config().max_position_embeddings);
-  }
   const int id = engine_.Add({prompt, patches}, {.sampler = std::move(sampling), .max_new_tokens = dimensions});
   struct Removal {  // also when an action ends with an Error
     Engine& engine;

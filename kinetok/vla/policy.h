@@ -15,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kinetok/decode/engine.h"
@@ -22,7 +23,7 @@
 #include "kinetok/io/image.h"
 #include "kinetok/kernels/context.h"
 #include "kinetok/model/model.h"
-#include "kinetok/vla/image_prompt.h"
+#include "kinetok/vla/image_encoder.h"
 #include "kinetok/vla/policy_config.h"
 
 namespace kinetok {
@@ -79,6 +80,9 @@ class Policy {
   // Text about an image from the same model: what follows BOS, the image and `prompt` (PromptTokens). Thread-safe too.
   Generation Answer(const ImageView& image, std::string_view prompt, const GenerateOptions& options = {},
                     const TokenCallback& on_token = {});
+
+  // An upright image as this policy's camera would have given it, for Act and Answer (ImageProcessor::AsCamera).
+  Image AsCamera(Image upright) const { return eyes_.processor().AsCamera(std::move(upright)); }
 
   const Model& model() const { return *model_; }
   const PolicyConfig& config() const { return config_; }

@@ -35,7 +35,6 @@ DatasetStatistics ReadStatistics(const JsonObject& o, const fs::path& dir, const
 
 std::vector<std::string> Texts(const JsonObject& o, std::string_view key) {
   std::vector<std::string> out;
-  if (!o.Has(key)) return out;
   for (const Json& v : o.Array(key)) {
     if (!v.is_string()) Fail("{}: field \"{}\" holds {}, expected texts", o.source(), key, Shorten(v));
     out.push_back(v.get<std::string>());
@@ -43,13 +42,17 @@ std::vector<std::string> Texts(const JsonObject& o, std::string_view key) {
   return out;
 }
 
-std::vector<std::string> OrDefault(const std::vector<std::string>& given, int64_t dimensions,
-                                   std::vector<std::string> openvla, bool numbered) {
-  if (static_cast<int64_t>(given.size()) == dimensions) return given;
-  if (dimensions == static_cast<int64_t>(openvla.size())) return openvla;
-  std::vector<std::string> out;
-  for (int64_t i = 0; i < dimensions; ++i) out.push_back(numbered ? fmt::format("{}", i) : "");
-  return out;
+using Words = std::vector<std::string>;
+
+void CheckLength(const Words& given, std::string_view field, const DatasetStatistics& statistics,
+                 std::string_view source) {
+  for (const auto& [key, of_key] : statistics.all()) {
+    const int64_t dimensions = of_key.dimensions();
+    if (!given.empty() && static_cast<int64_t>(given.size()) != dimensions) {
+      Fail("{}: field \"{}\" has {} entries, expected {}, as many as the actions of \"{}\" have dimensions", source,
+           field, given.size(), dimensions, key);
+    }
+  }
 }
 
 }  // namespace
@@ -60,10 +63,13 @@ PolicyConfig::PolicyConfig(const ModelConfig& model, const fs::path& dir, const 
   separator = kLlamaSeparator;
   if (o.Has("kinetok_vla")) {
     const JsonObject own = o.Object("kinetok_vla");
+    own.AllowKeys({"separator_token_id", "instruction_style", "action_names", "action_units"});
     separator = static_cast<int32_t>(own.Int("separator_token_id", 0, model.vocab_size - 1, kLlamaSeparator));
     style = ParseInstructionStyle(own.String("instruction_style", "openvla"));
-    names_ = Texts(own, "action_names");
-    units_ = Texts(own, "action_units");
+    if (own.Has("action_names")) names_ = Texts(own, "action_names");
+    if (own.Has("action_units")) units_ = Texts(own, "action_units");
+    CheckLength(names_, "action_names", statistics, own.source());
+    CheckLength(units_, "action_units", statistics, own.source());
   }
   if (separator >= model.vocab_size) {
     Fail("{}: kinetok_vla.separator_token_id is missing, and Llama's ({}) is outside the vocabulary of {}", o.source(),
@@ -72,11 +78,17 @@ PolicyConfig::PolicyConfig(const ModelConfig& model, const fs::path& dir, const 
 }
 
 std::vector<std::string> PolicyConfig::Names(int64_t dimensions) const {
-  return OrDefault(names_, dimensions, {"x", "y", "z", "roll", "pitch", "yaw", "gripper"}, true);
+  if (!names_.empty()) return names_;
+  if (AsOpenVla(dimensions)) return {"x", "y", "z", "roll", "pitch", "yaw", "gripper"};
+  Words out;
+  for (int64_t i = 0; i < dimensions; ++i) out.push_back(fmt::format("{}", i));
+  return out;
 }
 
 std::vector<std::string> PolicyConfig::Units(int64_t dimensions) const {
-  return OrDefault(units_, dimensions, {"m", "m", "m", "rad", "rad", "rad", "1 open, 0 closed"}, false);
+  if (!units_.empty()) return units_;
+  if (AsOpenVla(dimensions)) return {"m", "m", "m", "rad", "rad", "rad", "1 open, 0 closed"};
+  return Words(static_cast<size_t>(dimensions));
 }
 
 }  // namespace kinetok

@@ -26,12 +26,13 @@ struct PolicyConfig {
   int32_t separator = 0;
   InstructionStyle style = InstructionStyle::kOpenVla;
 
-  // Of an action with so many dimensions; OpenVLA's seven are known, others are called "0", "1" ... without a unit
-  // unless the directory names them.
+  // Of an action with so many dimensions: what the directory says (one entry a dimension, else the constructor throws).
+  // Where it says neither, seven dimensions are OpenVLA's; what is left is called "0", "1" ... and has no unit.
   std::vector<std::string> Names(int64_t dimensions) const;
   std::vector<std::string> Units(int64_t dimensions) const;
 
  private:
+  bool AsOpenVla(int64_t dimensions) const { return dimensions == 7 && names_.empty() && units_.empty(); }
   std::vector<std::string> names_, units_;
 };
 

@@ -106,6 +106,33 @@ TEST_F(PolicyTest, DatasetStatisticsReplaceThoseOfTheConfig) {
   EXPECT_EQ(a.units[5], "rad");
 }
 
+TEST_F(PolicyTest, NamesAndUnitsAreThoseOfTheDirectoryOrOpenVlas) {
+  const auto with = [&](const Json& own) {
+    ModelConfig changed = config;
+    changed.carried["kinetok_vla"] = own;
+    return PolicyConfig(changed, dir);
+  };
+  using Words = std::vector<std::string>;
+  const PolicyConfig named = with({{"separator_token_id", 32}, {"action_names", {"a", "b", "c"}}});
+  EXPECT_EQ(named.Names(3), (Words{"a", "b", "c"}));
+  EXPECT_EQ(named.Units(3), (Words{"", "", ""}));
+  const PolicyConfig silent = with({{"separator_token_id", 32}});
+  EXPECT_EQ(silent.Names(3), (Words{"0", "1", "2"}));
+  EXPECT_EQ(silent.Units(7)[0], "m");
+  // Seven joints whose names are known are not metres.
+  config.carried["norm_stats"] = {{"arm", Statistics(std::vector<double>(7, -1), std::vector<double>(7, 1))}};
+  const Words joints = {"j1", "j2", "j3", "j4", "j5", "j6", "j7"};
+  EXPECT_EQ(with({{"separator_token_id", 32}, {"action_names", joints}}).Units(7), Words(7));
+  EXPECT_THAT(ErrorOf([&] {
+                with({{"separator_token_id", 32}, {"action_units", {"m", "m"}}});
+              }),
+              HasSubstr("\"action_units\" has 2 entries, expected 7, as many as the actions of \"arm\""));
+  EXPECT_THAT(ErrorOf([&] {
+                with({{"separator_token_id", 32}, {"action_name", joints}});
+              }),
+              HasSubstr("field \"action_name\" is unknown; expected separator_token_id"));
+}
+
 TEST_F(PolicyTest, AnAdaptersStatisticsReplaceBoth) {
   const fs::path adapter = dir / "adapter";
   fs::create_directory(adapter);

@@ -33,6 +33,14 @@ const std::set<std::string_view>& OwnFields() {
 
 std::vector<ModelConfig> ParseTowers(const JsonObject& o, bool fused) {
   const size_t count = fused ? 2 : 1;
+  if (o.Has("timm_override_act_layers")) {
+    for (const Json& layer : o.Array("timm_override_act_layers")) {
+      if (!layer.is_null()) {
+        Fail("{}: field \"timm_override_act_layers\" holds {}, expected null: the towers keep their own activations",
+             o.source(), Shorten(layer));
+      }
+    }
+  }
   const Json &ids = o.Array("timm_model_ids"), &sizes = o.Array("image_sizes");
   if (ids.size() != count || sizes.size() != count) {
     Fail(
@@ -51,6 +59,7 @@ std::vector<ModelConfig> ParseTowers(const JsonObject& o, bool fused) {
     std::optional<JsonObject> description;
     if (o.Has("kinetok_vision")) {
       const JsonObject all = o.Object("kinetok_vision");
+      all.AllowKeys({kTowerNames[0], kTowerNames[1]});
       if (all.Has(kTowerNames[t])) description = all.Object(kTowerNames[t]);
     }
     towers.push_back(ParseVisionTower(id, size, description, o.source()));

@@ -72,6 +72,9 @@ ModelConfig ParseVisionTower(const std::string& timm_id, int64_t image_size, con
     return *std::move(known);
   }
   const JsonObject& o = *json;
+  o.AllowKeys({"image_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_hidden_dim", "class_token",
+               "reg_tokens", "num_prefix_tokens", "pos_embed_covers_prefix", "layer_scale", "attn_pool", "qkv_bias",
+               "norm_eps", "hidden_act", "feature_block"});
   if (image_size < 1 || image_size > kMaxImageSize) {
     Fail("{}: field \"image_sizes\" holds {}, expected 1 to {} pixels", source, image_size, kMaxImageSize);
   }
