@@ -5,11 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "kinetok/decode/engine.h"
-#include "kinetok/model/golden_models.h"
 #include "kinetok/vla/action_tokenizer.h"
+#include "kinetok/vla/openvla_golden_models.h"
 
 namespace kinetok {
 namespace {
@@ -30,49 +29,16 @@ class OpenVlaGoldenTest : public ::testing::TestWithParam<size_t> {
   OpenVlaGoldenTest()
       : golden_(Cases().at(GetParam())),
         dir_(fs::temp_directory_path() / fmt::format("kinetok_openvla_{}_{}", getpid(), GetParam())) {
-    const int64_t end = golden_.at("vocab_end");
-    WriteDrawnCheckpoint(golden_, dir_, [&](uint32_t number, const std::string& name, const auto& shape) {
-      return Draw(number, name, shape, end);
-    });
+    WriteOpenVla(golden_, dir_);
     model_ = Model::Load(context_, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
   }
   ~OpenVlaGoldenTest() override { fs::remove_all(dir_); }
-
-  // As make_openvla_golden.py draws.
-  std::vector<float> Draw(uint32_t number, const std::string& name, const std::vector<int64_t>& shape, int64_t end) {
-    const auto ends = [&](std::initializer_list<std::string_view> endings) {
-      return std::any_of(endings.begin(), endings.end(), [&](auto e) { return name.ends_with(e); });
-    };
-    const bool one = ends({"scale_factor", "norm.weight", "norm1.weight", "norm2.weight", "layernorm.weight"});
-    float scale = name.find("projector") != std::string::npos ? 1.0f : 0.5f;
-    if (ends({"pos_embed", "cls_token", "reg_token"})) scale = 0.25f;
-    if (one) scale = 0.5f;
-    int64_t elements = 1;
-    for (const int64_t d : shape) elements *= d;
-    std::vector<float> v(elements);
-    for (int64_t i = 0; i < elements; ++i) {
-      v[i] = DrawGolden(golden_.at("seed"), number, static_cast<uint64_t>(i)) * scale + (one ? 1.0f : 0.0f);
-      const int64_t row = i / shape.back();
-      if (name.ends_with("lm_head.weight") && row >= end - ActionTokenizer::kBins && row < end) v[i] *= 1.25f;
-    }
-    return v;
-  }
 
   std::vector<float> Pixels(const Json& sample) {
     std::vector<float> pixels(model_->ImageFloats());
     const auto number = 0xFFFFFFF0u - sample.at("image").get<uint32_t>();
     for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = 4 * DrawGolden(golden_.at("seed"), number, i);
     return pixels;
-  }
-
-  // The largest difference of row p from what the golden file keeps of it.
-  static double Difference(const float* row, int64_t width, int64_t p, const Json& kept) {
-    double worst = 0;
-    const auto n = static_cast<int64_t>(kept.size());
-    for (int64_t i = 0; i < n; ++i) {
-      worst = std::max(worst, std::abs(row[(i * width / n + p) % width] - kept.at(i).get<double>()));
-    }
-    return worst;
   }
 
   // BOS, the image's patches, the rest of the prompt.
@@ -112,7 +78,7 @@ TEST_P(OpenVlaGoldenTest, FeaturesAndLogitsAreThoseOfTheReference) {
     const Rows<const float> features = model_->EncodeImages(context_, pixels, vision);
     ASSERT_EQ(features.rows, static_cast<int64_t>(sample.at("features").size()));
     for (int64_t p = 0; p < features.rows; ++p) {
-      const double d = Difference(features[p], features.width, p, sample.at("features").at(p));
+      const double d = DifferenceFromKept(features[p], features.width, p, sample.at("features").at(p));
       features_worst = std::max(features_worst, d / sample.at("largest_feature").get<double>());
     }
     KvCache cache(model_->config());
@@ -125,13 +91,81 @@ TEST_P(OpenVlaGoldenTest, FeaturesAndLogitsAreThoseOfTheReference) {
     }
     rows.back().want_logits = true;
     const Rows<const float> logits = model_->Forward(context_, rows, cache, decoder);
-    const double d = Difference(logits[0], logits.width, 0, sample.at("logits"));
+    const double d = DifferenceFromKept(logits[0], logits.width, 0, sample.at("logits"));
     logits_worst = std::max(logits_worst, d / sample.at("largest_logit").get<double>());
   }
   RecordProperty("features", fmt::format("{:.2e}", features_worst));
   RecordProperty("logits", fmt::format("{:.2e}", logits_worst));
   EXPECT_LE(features_worst, kBound);
   EXPECT_LE(logits_worst, kBound);
+}
+
+// What the towers see is read through a projector that passes channels on: x = gelu(x) - gelu(-x), and half of its
+// outputs are spent on the negatives.
+class SeeThrough {
+ public:
+  SeeThrough(int64_t seen, int64_t outputs, int64_t first) : seen_(seen), outputs_(outputs), first_(first) {}
+
+  // The tensor of a projector that gives channels first .. first + outputs / 2; empty for another tensor.
+  std::vector<float> Tensor(const std::string& name, const std::vector<int64_t>& shape, bool fused) const {
+    if (!name.starts_with("projector.")) return {};
+    std::vector<float> v(static_cast<size_t>(shape.size() == 2 ? shape[0] * shape[1] : shape[0]));
+    if (shape.size() != 2) return v;
+    const auto at = [&](int64_t row, int64_t column) -> float& { return v[row * shape[1] + column]; };
+    const int64_t half = outputs_ / 2;
+    if (fused && name == "projector.fc1.weight") {  // x and -x
+      for (int64_t i = 0; i < seen_; ++i) at(i, i) = 1, at(seen_ + i, i) = -1;
+    } else if (name == (fused ? "projector.fc2.weight" : "projector.fc1.weight")) {  // the chosen ones of them
+      for (int64_t i = 0; i < std::min(half, seen_ - first_); ++i) {
+        at(i, first_ + i) = 1, at(half + i, first_ + i) = -1;
+        if (fused) at(i, seen_ + first_ + i) = -1, at(half + i, seen_ + first_ + i) = 1;
+      }
+    } else {
+      for (int64_t i = 0; i < half; ++i) at(i, i) = 1, at(i, half + i) = -1;
+    }
+    return v;
+  }
+
+ private:
+  int64_t seen_, outputs_, first_;
+};
+
+TEST_P(OpenVlaGoldenTest, WhatTheTowersSeeIsWhatTheReferenceSeesBeforeItsProjector) {
+  const bool fused = model_->config().towers.size() == 2;
+  const int64_t outputs = model_->config().hidden_size, half = outputs / 2, patches = model_->config().ImagePatches();
+  int64_t seen = 0;
+  for (const ModelConfig& tower : model_->config().towers) seen += tower.hidden_size;
+  std::vector<const Json*> samples;
+  for (const Json& sample : golden_.at("samples")) {
+    if (sample.contains("seen")) samples.push_back(&sample);
+  }
+  ASSERT_GE(samples.size(), 2u);
+  std::vector<std::vector<float>> features(samples.size(), std::vector<float>(patches * seen));
+  for (int64_t first = 0; first < seen; first += half) {
+    WriteDrawnCheckpoint(golden_, dir_, [&](uint32_t number, const std::string& name, const auto& shape) {
+      std::vector<float> v = SeeThrough(seen, outputs, first).Tensor(name, shape, fused);
+      return v.empty() ? DrawOpenVla(golden_, number, name, shape) : v;
+    });
+    model_ = Model::Load(context_, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
+    for (size_t s = 0; s < samples.size(); ++s) {
+      Workspace vision;
+      const std::vector<float> pixels = Pixels(*samples[s]);
+      const Rows<const float> rows = model_->EncodeImages(context_, pixels, vision);
+      for (int64_t p = 0; p < patches; ++p) {
+        std::copy_n(rows[p], std::min(half, seen - first), features[s].begin() + p * seen + first);
+      }
+    }
+  }
+  double worst = 0;
+  for (size_t s = 0; s < samples.size(); ++s) {
+    for (int64_t p = 0; p < patches; ++p) {
+      const double d =
+          DifferenceFromKept(features[s].data() + p * seen, seen, p, samples[s]->at("seen").at(static_cast<size_t>(p)));
+      worst = std::max(worst, d / samples[s]->at("largest_seen").get<double>());
+    }
+  }
+  RecordProperty("seen", fmt::format("{:.2e}", worst));
+  EXPECT_LE(worst, kBound);
 }
 
 TEST_P(OpenVlaGoldenTest, ActionTokensAreThoseOfTheReferenceWithAndWithoutTheConstraint) {
@@ -141,6 +175,17 @@ TEST_P(OpenVlaGoldenTest, ActionTokensAreThoseOfTheReferenceWithAndWithoutTheCon
               sample.at("actions").get<std::vector<int32_t>>());
     EXPECT_EQ(Act(sample, {.greedy = true}), sample.at("unconstrained").get<std::vector<int32_t>>());
   }
+}
+
+// A head that always chose the same few ids, or only actions, would show little.
+TEST(OpenVlaGoldenFileTest, ManyActionsWinWithoutTheConstraintAndSomeIdsThatAreNone) {
+  Choices free;
+  for (const Json& golden : Cases()) {
+    for (const Json& sample : golden.at("samples")) free.Count(sample.at("unconstrained"), golden.at("vocab_end"));
+  }
+  EXPECT_EQ(free.tokens, 560);
+  EXPECT_GE(free.different(), 100);
+  EXPECT_GE(free.other, 50);
 }
 
 std::vector<size_t> AllCases() {

@@ -8,16 +8,23 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
 #include "kinetok/io/safetensors.h"
+#include "kinetok/model/convert.h"
+#include "kinetok/model/golden_models.h"
 #include "kinetok/model/model.h"
+#include "kinetok/text/tokenizer_trainer.h"
+#include "kinetok/vla/image_config.h"
+#include "kinetok/vla/policy.h"
 
 namespace kinetok {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 // config.json of openvla/openvla-7b, without norm_stats. What is absent from text_config is Llama 2 7B's.
@@ -120,10 +127,11 @@ class NarrowOpenVlaTest : public ::testing::Test {
                                 {"num_heads", 2},
                                 {"mlp_hidden_dim", 20},
                                 {"attn_pool", true}}}};
-    json["text_config"] = {{"vocab_size", 384},
-                           {"hidden_size", 16},
-                           {"intermediate_size", 24},
-                           {"num_attention_heads", 2},
+    json["norm_stats"] = {{"toy", {{"action", {{"q01", {-1, -2, -3}}, {"q99", {1, 2, 3}}}}}}};
+    json["kinetok_vla"] = {{"separator_token_id", 32}};
+    json["text_config"] = {{"vocab_size", kTextIds + 256 + 64}, {"bos_token_id", kTextIds - 1},
+                           {"eos_token_id", kTextIds - 1},      {"hidden_size", 16},
+                           {"intermediate_size", 24},           {"num_attention_heads", 2},
                            {"num_key_value_heads", 2}};
     config_ = ParseModelConfig(json, "config.json");
     WriteFileAtomically(dir_ / "config.json", json.dump());
@@ -133,11 +141,33 @@ class NarrowOpenVlaTest : public ::testing::Test {
   }
   ~NarrowOpenVlaTest() override { fs::remove_all(dir_); }
 
+  // Every tensor has values of its own, drawn by its place in `specs`.
+  void Write(const std::vector<TensorSpec>& specs) {
+    std::map<std::string, uint32_t> places;
+    for (const TensorSpec& t : specs) places.emplace(t.name, static_cast<uint32_t>(places.size()));
+    SafetensorsWriter writer(dir_ / "model.safetensors", specs);
+    for (const TensorSpec& t : writer.tensors()) {
+      std::vector<float> values(static_cast<size_t>(Elements(t.shape)));
+      for (size_t i = 0; i < values.size(); ++i) values[i] = DrawGolden(1, places.at(t.name), i);
+      writer.Write(t.name, values);
+    }
+    writer.Commit();
+  }
+
+  // What the checkpoint gives for an image: its features, after every tensor of the towers and the projector that runs.
+  std::vector<float> Features() {
+    Context context(1, BestIsa());
+    const auto model = Model::Load(context, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
+    std::vector<float> pixels(static_cast<size_t>(model->ImageFloats()));
+    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = DrawGolden(2, 0, i);
+    Workspace workspace;
+    const Rows<const float> rows = model->EncodeImages(context, pixels, workspace);
+    return {rows.data, rows.data + rows.rows * rows.width};
+  }
+
   // Empty when it loads.
   std::string LoadError(const std::vector<TensorSpec>& specs) {
-    SafetensorsWriter writer(dir_ / "model.safetensors", specs);
-    for (const TensorSpec& t : writer.tensors()) writer.Write(t.name, std::vector<float>(Elements(t.shape), 0.5f));
-    writer.Commit();
+    Write(specs);
     Context context(1, BestIsa());
     try {
       Model::Load(context, dir_, {.dtype = {}, .tokenizer = TokenizerUse::kNone});
@@ -153,6 +183,7 @@ class NarrowOpenVlaTest : public ::testing::Test {
     return static_cast<size_t>(it - specs_.begin());
   }
 
+  static constexpr int64_t kTextIds = 257;
   fs::path dir_;
   ModelConfig config_;
   std::vector<TensorSpec> specs_;
@@ -178,10 +209,55 @@ TEST_F(NarrowOpenVlaTest, ADescribedTowerNeedsImagesOfSomeSize) {
 }
 
 TEST_F(NarrowOpenVlaTest, TheNamesOfTimmAndOfNativeCheckpointsAreReadToo) {
-  specs_[Place("vision_backbone.featurizer.blocks.0.ls1.scale_factor")].name =
-      "vision_backbone.featurizer.blocks.0.ls1.gamma";
-  specs_[Place("projector.fc2.weight")].name = "projector.2.weight";
-  EXPECT_EQ(LoadError(specs_), "");
+  Write(specs_);
+  const std::vector<float> features = Features();
+  int64_t scales = 0, layers = 0;
+  for (TensorSpec& t : specs_) {
+    constexpr std::string_view kScale = "scale_factor", kProjector = "projector.fc";
+    if (t.name.ends_with(kScale)) {
+      t.name.replace(t.name.size() - kScale.size(), kScale.size(), "gamma");
+      ++scales;
+    } else if (t.name.starts_with(kProjector)) {  // fc1, fc2, fc3 are 0, 2, 4 of a torch.nn.Sequential
+      const int layer = t.name[kProjector.size()] - '1';
+      t.name = fmt::format("projector.{}{}", 2 * layer, t.name.substr(kProjector.size() + 1));
+      ++layers;
+    }
+  }
+  EXPECT_EQ(scales, 48);
+  EXPECT_EQ(layers, 6);
+  Write(specs_);
+  EXPECT_EQ(Features(), features);
+  // The values are what tells one tensor from another: two that change places are seen.
+  std::swap(specs_[Place("vision_backbone.featurizer.blocks.0.ls1.gamma")].name,
+            specs_[Place("vision_backbone.featurizer.blocks.0.ls2.gamma")].name);
+  Write(specs_);
+  EXPECT_NE(Features(), features);
+}
+
+TEST_F(NarrowOpenVlaTest, InShardsItActsAsItDoesInOneFile) {
+  Write(specs_);
+  BytesBpeTrainer trainer({.vocab_size = kTextIds});
+  trainer.Add("a");
+  trainer.Train()->Save(dir_);
+  WriteFileAtomically(dir_ / "preprocessor_config.json", ImageProcessorConfigToJson(OpenVlaImages(28)).dump());
+  const fs::path shards = dir_ / "shards";
+  ConvertModel(dir_, shards, {.max_shard_bytes = 100000});
+  EXPECT_FALSE(fs::exists(shards / "model.safetensors"));
+  const Json index = ParseJson(ReadFile(shards / "model.safetensors.index.json"), "index");
+  EXPECT_EQ(index.at("weight_map").size(), 982u);
+  std::set<std::string> files;
+  for (const Json& file : index.at("weight_map")) files.insert(file.get<std::string>());
+  EXPECT_GE(files.size(), 3u);
+  std::vector<uint8_t> pixels(40 * 30 * 3);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * i * 7 % 251);
+  const auto act = [&](const fs::path& dir) {
+    ActionTrace trace;
+    const Action a = Policy(dir, {.threads = 1, .isa = "auto"})
+                         .Act({pixels.data(), 40, 30, 120, ChannelOrder::kRgb}, "reach", {.trace = &trace});
+    return std::tuple(a.tokens, a.values, trace.patch_features, trace.logits);
+  };
+  EXPECT_EQ(std::get<0>(act(shards)).size(), 3u);
+  EXPECT_EQ(act(shards), act(dir_));
 }
 
 TEST_F(NarrowOpenVlaTest, ATensorThatIsMissingMisnamedOrMisshapenIsNamed) {
@@ -193,13 +269,18 @@ TEST_F(NarrowOpenVlaTest, ATensorThatIsMissingMisnamedOrMisshapenIsNamed) {
     places.push_back(Place(name));
   }
   for (const size_t i : places) {
-    std::vector<TensorSpec> without = specs_, misnamed = specs_, misshapen = specs_;
+    const std::string& name = specs_[i].name;
+    const std::string missing = fmt::format(": tensor \"{}\" is missing, which config.json asks for", name);
+    std::vector<TensorSpec> without = specs_, misnamed = specs_, misshapen = specs_, more = specs_;
     without.erase(without.begin() + static_cast<ptrdiff_t>(i));
-    EXPECT_THAT(LoadError(without), HasSubstr(fmt::format("tensor \"{}\" is missing", specs_[i].name)));
+    EXPECT_THAT(LoadError(without), EndsWith(missing));
     misnamed[i].name += "s";
-    EXPECT_THAT(LoadError(misnamed), HasSubstr(specs_[i].name));
+    EXPECT_THAT(LoadError(misnamed), EndsWith(missing));
+    more.push_back({name + "s", DType::kBF16, specs_[i].shape});
+    EXPECT_THAT(LoadError(more),
+                EndsWith(fmt::format(": tensor \"{}s\" is not part of this model (model_type \"openvla\")", name)));
     misshapen[i].shape.back() += 1;
-    EXPECT_THAT(LoadError(misshapen), HasSubstr(fmt::format("\"{}\" has shape", specs_[i].name)));
+    EXPECT_THAT(LoadError(misshapen), HasSubstr(fmt::format(": tensor \"{}\" has shape", name)));
   }
 }
 

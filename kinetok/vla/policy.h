@@ -62,8 +62,8 @@ struct ActionTrace {
 
 struct ActOptions {
   std::string unnorm_key = {};  // may be empty when the statistics are of one data set
-  bool unconstrained = false;   // any token may come, as in the reference; one that is no action gives the
-                                // nearest bin, and an end of text is an Error
+  bool unconstrained = false;   // any token may come, as in the reference; one that is no action gives the nearest
+                                // bin, an end of text too when it is the last; before that it is an Error
   SamplerOptions sampler = {.greedy = true};  // of the tokens; its allowed_tokens are the policy's
   ActionTrace* trace = nullptr;
 };

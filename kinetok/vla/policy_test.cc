@@ -39,9 +39,12 @@ TEST_F(PolicyTest, GivesOneActionTokenADimensionWithItsDistribution) {
 TEST_F(PolicyTest, TheSameSituationGivesTheSameActionOnAnyNumberOfThreadsAndInstructionSet) {
   std::vector<double> want;
   for (const Isa isa : SupportedIsas()) {
+    // As ParseIsa calls them: "portable" is the one with the machine's FMA where there is one.
+    const bool portable = isa == Isa::kPortable || isa == Isa::kPortableFma;
+    const std::string_view name = !portable ? IsaName(isa) : isa == Isa::kPortable ? "portable-baseline" : "portable";
     for (int threads = 1; threads <= 3; ++threads) {
-      if (isa == Isa::kPortable || isa == Isa::kPortableFma) continue;
-      Policy policy(dir, {.threads = threads, .isa = IsaName(isa)});
+      Policy policy(dir, {.threads = threads, .isa = name});
+      ASSERT_EQ(policy.isa(), isa);
       ActionTrace trace;
       const Action a = policy.Act(View(), "reach", {.trace = &trace});
       std::vector<double> got(trace.logits.begin(), trace.logits.end());
@@ -84,6 +87,18 @@ TEST_F(PolicyTest, WithoutTheConstraintAnEarlyEndIsAnErrorThatNamesThePosition) 
     policy.Act(View(), "reach", {.unconstrained = true, .sampler = {.greedy = true, .logit_bias = {{256, 1000}}}});
   });
   EXPECT_THAT(error, HasSubstr("ended its answer at action token 1 of 3"));
+}
+
+// As the reference, which reads the last tokens of whatever came.
+TEST_F(PolicyTest, WithoutTheConstraintAnEndAsTheLastTokenIsTheNearestBin) {
+  WriteFileAtomically(dir / "dataset_statistics.json", Json({{"one", Statistics({-3}, {5})}}).dump());
+  Policy policy(dir, {.threads = 1, .isa = "auto"});
+  const Action a =
+      policy.Act(View(), "reach", {.unconstrained = true, .sampler = {.greedy = true, .logit_bias = {{256, 1000}}}});
+  EXPECT_EQ(a.tokens, std::vector<int32_t>{256});
+  EXPECT_EQ(a.bins, std::vector<int>{ActionTokenizer::kBins - 2});
+  EXPECT_EQ(a.values[0], 0.5 * (policy.config().actions.Center(ActionTokenizer::kBins - 2) + 1) * 8 - 3);
+  EXPECT_EQ(a.probabilities[0], 0);
 }
 
 TEST_F(PolicyTest, WhatDoesNotFitIsAnErrorAndThePolicyGoesOn) {

@@ -8,9 +8,10 @@ OPENVLA is a folder that holds modeling_prismatic.py and configuration_prismatic
 (prismatic/extern/hf); needs timm 0.9.10, transformers 4.40.1, tokenizers 0.19.1, torch and numpy.
 
 Weights, pixels and prompts come from the generator of make_golden.py (element i of tensor number a, in the order of the
-sorted names); pixels are those of tensor 0xFFFFFFF0 + image number, u * 4. Positions and prefix tokens are u / 4, the projector u, norms and LayerScale 1 + u / 2, all else u / 2, and the rows
-of the head that stand for actions 5/4 of that: so most tokens that win without a constraint are actions, and some are
-not. The reference computes in double precision, but for Llama's norms and rotary tables.
+sorted names); pixels are those of tensor 0xFFFFFFF0 - image number, u * 4. Positions and prefix tokens are u / 4, the
+projector u, norms and LayerScale 1 + u / 2, all else u / 2, and the rows of the head that stand for actions 5/4 of that:
+so most tokens that win without a constraint are actions, and some are not. The reference computes in double precision,
+but for Llama's norms and rotary tables.
 """
 import importlib
 import json
@@ -29,8 +30,11 @@ from philox import first_words
 KEPT = 12      # features and logits of a position that are kept
 BOUND = 1e-4   # what a test may allow, relative to the largest; every chosen token leads by more than twice this
 IMAGES = 16    # of each case
+SEEN = 2       # of those, the features also as they are before the projector
 PROMPT = 9
 BINS = 256
+HEAD_GAIN = 1.25
+IDENTITY = {"toy": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7, "mask": [True] * 7}}}
 
 TOWERS = {
     "tiny_dino": dict(image_size=28, patch_size=7, embed_dim=48, depth=4, num_heads=3, mlp_hidden_dim=84,
@@ -82,12 +86,12 @@ def scale_of(name):
     return (1.0 if "projector" in name else 0.5), 0.0
 
 
-def draw(seed, a, name, shape, actions):
+def draw(seed, a, name, shape, actions, head_gain):
     u = (first_words(seed, a, int(np.prod(shape))) >> np.uint64(12)).astype(np.float64) / 2**20 - 0.5
     scale, offset = scale_of(name)
     values = (offset + u * scale).reshape(shape)
     if name.endswith("lm_head.weight"):
-        values[actions[0]:actions[1]] *= 1.25
+        values[actions[0]:actions[1]] *= head_gain
     assert np.array_equal(values, values.astype(np.float32))
     return values
 
@@ -96,13 +100,16 @@ def numbers(values):
     return [float(f"{v:.8g}") for v in values]
 
 
-def build(modules, towers, text, seed, dtype):
+def kept(row, p=0):
+    return numbers(row[(i * len(row) // KEPT + p) % len(row)] for i in range(KEPT))
+
+
+def build(modules, towers, text, seed, dtype, norm_stats=IDENTITY, strategy="resize-naive", head_gain=HEAD_GAIN):
     modeling, configuration = modules
     config = configuration.OpenVLAConfig(
         vision_backbone_id="dinosiglip-vit-so-224px" if len(towers) == 2 else "siglip-vit-so400m",
-        llm_backbone_id="llama2-7b-pure", n_action_bins=BINS, text_config=text, image_resize_strategy="resize-naive",
-        arch_specifier="no-align+fused-gelu-mlp" if len(towers) == 2 else "no-align+gelu-mlp", norm_stats={
-            "toy": {"action": {"q01": [-1.0] * 7, "q99": [1.0] * 7, "mask": [True] * 7}}})
+        llm_backbone_id="llama2-7b-pure", n_action_bins=BINS, text_config=text, image_resize_strategy=strategy,
+        arch_specifier="no-align+fused-gelu-mlp" if len(towers) == 2 else "no-align+gelu-mlp", norm_stats=norm_stats)
     config.timm_model_ids = towers
     config.timm_override_act_layers = [None] * len(towers)
     config.image_sizes = [TOWERS[t]["image_size"] for t in towers]
@@ -113,7 +120,8 @@ def build(modules, towers, text, seed, dtype):
     tensors = [(name, list(p.shape)) for name, p in state.items()]
     with torch.no_grad():
         for a, (name, shape) in enumerate(tensors):
-            state[name].copy_(torch.from_numpy(draw(seed, a, name, shape, (vocab_end - BINS, vocab_end))).to(dtype))
+            values = draw(seed, a, name, shape, (vocab_end - BINS, vocab_end), head_gain)
+            state[name].copy_(torch.from_numpy(values).to(dtype))
     out = json.loads(config.to_json_string(use_diff=False))
     out["kinetok_vision"] = {place: TOWERS[t] for place, t in zip(("featurizer", "fused_featurizer"), towers)}
     out["text_config"] = text
@@ -123,11 +131,11 @@ def build(modules, towers, text, seed, dtype):
     return model, tensors, {k: out[k] for k in keep}, vocab_end
 
 
-def act(model, pixels, prompt, allowed):
-    """Seven greedy tokens, of `allowed` ids or of all, and the least lead of a chosen one."""
+def act(model, pixels, prompt, allowed, count=7):
+    """So many greedy tokens, of `allowed` ids or of all, and the least lead of a chosen one."""
     tokens, lead = list(prompt), float("inf")
     with torch.no_grad():
-        for _ in range(7):
+        for _ in range(count):
             logits = model(input_ids=torch.tensor([tokens]), pixel_values=pixels).logits[0, -1].double()
             most = logits.abs().max()
             if allowed is not None:
@@ -159,10 +167,13 @@ def case(modules, name, towers, text, number, dtype):
         if min(lead, free_lead) < 4 * BOUND:  # too close a choice for a test
             continue
         least = min(least, lead, free_lead)
-        kept = lambda row, p: numbers(row[(i * len(row) // KEPT + p) % len(row)] for i in range(KEPT))
         samples.append({"image": image - 1, "prompt": prompt, "features": [kept(r, p) for p, r in enumerate(features)],
-                        "largest_feature": float(features.abs().max()), "logits": kept(logits[-1], 0),
+                        "largest_feature": float(features.abs().max()), "logits": kept(logits[-1]),
                         "largest_logit": float(logits[-1].abs().max()), "actions": constrained, "unconstrained": free})
+        if len(samples) <= SEEN:
+            with torch.no_grad():
+                seen = model.vision_backbone(pixels)[0]
+            samples[-1] |= {"seen": [kept(r, p) for p, r in enumerate(seen)], "largest_seen": float(seen.abs().max())}
     print(f"{name:30} {dtype:5} least lead {least:.1e}, largest feature {samples[0]['largest_feature']:.2f}, "
           f"logit {samples[0]['largest_logit']:.2f}")
     return {"name": name, "dtype": dtype, "seed": seed, "config": config, "tensors": tensors, "vocab_end": vocab_end,
@@ -178,7 +189,7 @@ def main():
     actions = {t for t in won if -BINS <= t < 0}
     print(f"of {len(won)} tokens that win without a constraint, {sum(not -BINS <= t < 0 for t in won)} are no actions; "
           f"the others are {len(actions)} different ones")
-    #     assert len(actions) >= 100 and any(not -BINS <= t < 0 for t in won)
+    assert len(actions) >= 100 and any(not -BINS <= t < 0 for t in won)
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         file.write(json.dumps({"made_by": "tools/golden/make_openvla_golden.py", "versions": {
             "torch": torch.__version__, "timm": timm.__version__, "transformers": transformers.__version__}})[:-1])
