@@ -6,6 +6,7 @@
 
 #include <iostream>
 
+#include "cli/accuracy.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -52,18 +53,22 @@ int EvalPolicy(const Common& common, Flags& flags) {
                         {"action_l1", report.action_l1},
                         {"names", names},
                         {"units", units},
+                        {"accuracy_by_dimension", report.accuracy_by_dimension},
                         {"l1_by_dimension", report.l1_by_dimension}};
+    if (report.varying_token_accuracy) json["varying_token_accuracy"] = *report.varying_token_accuracy;
     if (flags.actions) json["actions"] = report.actions;
     PrintJson(json);
     return 0;
   }
-  Table table({"", "L1", "unit"});
+  Table table({"", "right", "L1", "unit"});
   for (size_t i = 0; i < names.size(); ++i) {
-    table.Add({names[i], fmt::format("{:.5f}", report.l1_by_dimension[i]), units[i]});
+    table.Add({names[i], fmt::format("{:.1f}%", 100 * report.accuracy_by_dimension[i]),
+               fmt::format("{:.5f}", report.l1_by_dimension[i]), units[i]});
   }
   Print(table.Text());
-  Print(fmt::format("{} steps of {} demonstrations: action tokens {:.1f}% right, L1 {:.4f} normalised\n", report.steps,
-                    report.demonstrations, 100 * report.action_token_accuracy, report.action_l1));
+  Print(fmt::format("{} steps of {} demonstrations: action tokens {}, L1 {:.4f} normalised\n", report.steps,
+                    report.demonstrations, AccuracyWords(report.action_token_accuracy, report.varying_token_accuracy),
+                    report.action_l1));
   return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/progress.h"
 #include "kinetok/train/completion_examples.h"
 #include "kinetok/train/text_examples.h"
+#include "kinetok/vla/action_score.h"
 #include "kinetok/vla/demonstration_examples.h"
 #include "kinetok/vla/policy_config.h"
 
@@ -176,7 +177,9 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
       options);
   const std::string name =
       flags.dataset_name.empty() ? files.demonstrations.front().stem().string() : flags.dataset_name;
-  out.files["dataset_statistics.json"] = StatisticsToJson(name, demonstrations->statistics()).dump(2) + "\n";
+  const ActionStatistics& statistics = demonstrations->statistics();
+  out.files["dataset_statistics.json"] = StatisticsToJson(name, statistics).dump(2) + "\n";
+  out.varying_actions = VaryingDimensions(statistics);
   AddShares({std::move(demonstrations)}, weights, kDemonstrations, &out.shares);
   return out;
 }

@@ -26,8 +26,9 @@ DataFiles SortFiles(const std::vector<std::filesystem::path>& files);
 
 struct TrainingSources {
   std::vector<DataShare> shares;
-  std::optional<ActionTokenizer> actions;    // with demonstrations
-  std::map<std::string, std::string> files;  // that the trained model needs: statistics, how images are read
+  std::optional<ActionTokenizer> actions;        // with demonstrations
+  std::vector<bool> varying_actions;             // of each of their dimensions, by their statistics
+  std::map<std::string, std::string> files;      // that the trained model needs: statistics, how images are read
 };
 
 // `tokenizer` and `model` are the run's. Token files of other data or of another tokenizer stay until the run begins.

@@ -33,25 +33,15 @@ class CliFinetuneTest : public CliTest {
     ASSERT_EQ(r.status, 0) << r.err;
     tokenizer->Save(dir_ / "vla");
     if (!HasHdf5()) return;
-    DemonstrationWriter writer(dir_ / "demos.hdf5", {{"image_rotation", 0}});
+    WriteDemonstrations("demos.hdf5", 20);
     std::string questions;
     for (int d = 0; d < 20; ++d) {
-      Demonstration demo{.instruction = "go", .images = {}, .actions = {}, .states = {}};
       for (int step = 0; step < 4; ++step) {
-        const int column = (d + step) % 4;
-        Image image(16, 16);
-        for (int y = 4; y < 12; ++y) {
-          for (int x = 0; x < 4; ++x) image.row(y)[3 * (4 * column + x)] = 250;
-        }
-        demo.images.push_back(std::move(image));
-        demo.actions.insert(demo.actions.end(), {column / 10.0, -column / 10.0, 0, 0, 0, 0, column > 1 ? 1.0 : -1.0});
         questions += fmt::format(R"({{"image": "demos.hdf5:demo_{}:{}", "prompt": "where?", "completion": " {}"}})"
                                  "\n",
-                                 d, step, column);
+                                 d, step, (d + step) % 4);
       }
-      writer.Add(demo);
     }
-    writer.Finish();
     WriteFileAtomically(dir_ / "questions.jsonl", questions);
     std::string text;
     for (int i = 0; i < 200; ++i) text += "some plain text to keep. ";
@@ -59,6 +49,26 @@ class CliFinetuneTest : public CliTest {
   }
   void SetUp() override {
     if (!HasHdf5()) GTEST_SKIP() << "built without HDF5";
+  }
+  // Each demonstration has pictures of its own, so that the last ones, which are held out, are new to a policy.
+  static void WriteDemonstrations(const std::string& name, int count, uint8_t mask = 0,
+                                  std::string_view camera = kDefaultCamera) {
+    DemonstrationWriter writer(dir_ / name, {{"image_rotation", 0}}, camera);
+    for (int d = 0; d < count; ++d) {
+      Demonstration demo{.instruction = "go", .images = {}, .actions = {}, .states = {}};
+      for (int step = 0; step < 4; ++step) {
+        const int column = (d + step) % 4;
+        Image image(16, 16);
+        for (int y = 4; y < 12; ++y) {
+          for (int x = 0; x < 4; ++x) image.row(y)[3 * (4 * column + x)] = static_cast<uint8_t>(230 + d);
+        }
+        for (uint8_t& value : image.pixels) value ^= mask;
+        demo.images.push_back(std::move(image));
+        demo.actions.insert(demo.actions.end(), {column / 10.0, -column / 10.0, 0, 0, 0, 0, column > 1 ? 1.0 : -1.0});
+      }
+      writer.Add(demo);
+    }
+    writer.Finish();
   }
   static Json RunJson(const std::string& arguments) {
     const Result r = Run(arguments + " --json");
@@ -74,7 +84,7 @@ TEST_F(CliFinetuneTest, APolicyLearnsItsDemonstrationsAndAnswersAboutItsImages) 
   const Json trained =
       RunJson(std::string("finetune --model vla --data demos.hdf5 questions.jsonl text.txt --data-weights "
                           "demonstrations=6 --data-weights completions=3 --data-weights text=1 --block-size 32 "
-                          "--dataset-name toy --out policy --max-steps 700") +
+                          "--dataset-name toy --out policy --max-steps 900") +
               kRun);
   EXPECT_GT(trained["action_token_accuracy"], 0.98);
   EXPECT_LT(trained["action_l1"], 0.05);
@@ -100,6 +110,32 @@ TEST_F(CliFinetuneTest, APolicyLearnsItsDemonstrationsAndAnswersAboutItsImages) 
   EXPECT_GT(scored["action_token_accuracy"], 0.98);
   EXPECT_LT(scored["action_l1"], 0.05);
   EXPECT_EQ(scored["steps"], 80);
+  EXPECT_GT(scored["varying_token_accuracy"], 0.95);
+  EXPECT_LT(scored["varying_token_accuracy"], scored["action_token_accuracy"].get<double>() + 1e-12);
+  ASSERT_EQ(scored["accuracy_by_dimension"].size(), 7u);
+  EXPECT_EQ(scored["accuracy_by_dimension"][3], 1);  // roll never moves
+}
+
+TEST_F(CliFinetuneTest, EveryEvaluationLogsWhatTheActionsAreWorthAndSaysIt) {
+  const Result r =
+      Run("finetune --model vla --data demos.hdf5 --out watched --max-steps 6 --batch-size 4 --eval-every 2");
+  ASSERT_EQ(r.status, 0) << r.err;
+  const std::string log = ReadFile(dir_ / "watched/log.jsonl");
+  std::vector<int> steps;
+  for (size_t at = 0; at < log.size(); at = log.find('\n', at) + 1) {
+    const Json line = Json::parse(log.substr(at, log.find('\n', at) - at));
+    if (!line.contains("val_loss")) continue;
+    const int step = line["step"];
+    steps.push_back(step);
+    const double accuracy = line.at("action_token_accuracy"), varying = line.at("varying_token_accuracy"),
+                 l1 = line.at("action_l1");
+    EXPECT_TRUE(accuracy >= 0 && accuracy <= 1 && varying >= 0 && varying <= 1) << line;
+    EXPECT_TRUE(l1 > 0 && l1 <= 2) << line;  // after so few steps something is still wrong
+    EXPECT_THAT(r.err, HasSubstr(fmt::format("step {}: validation loss {:.4f}, action tokens {:.1f}% right ({:.1f}% of "
+                                             "those that vary), L1 {:.4f}\n",
+                                             step, line["val_loss"].get<double>(), 100 * accuracy, 100 * varying, l1)));
+  }
+  EXPECT_EQ(steps, (std::vector<int>{2, 4, 6}));
 }
 
 TEST_F(CliFinetuneTest, AnInterruptedRunResumesToTheSameBitsWithOtherThreads) {
