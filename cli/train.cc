@@ -135,9 +135,10 @@ void NotePlan(const RunPlan& p, const TrainingJob& job, const fs::path& out) {
   double weights = 0;
   for (const DataShare& share : job.data) weights += share.weight;
   for (const DataShare& share : job.data) {
-    Note(
-        fmt::format("data: {}{}\n", share.source->Summary(),
-                    job.data.size() > 1 ? fmt::format(", {:.1f}% of the examples", 100 * share.weight / weights) : ""));
+    const double percent = 100 * share.weight / weights;
+    Note(fmt::format(
+        "data: {}{}\n", share.source->Summary(),
+        job.data.size() > 1 ? fmt::format(", {:.{}f}% of the examples", percent, percent < 1 ? 3 : 1) : ""));
   }
   Note(fmt::format("{} examples a step, at most {} tokens; {} {} at step {} of {}\n", p.examples_per_step,
                    p.tokens_per_step, p.first_step > 0 ? "resuming" : "starting", out.string(), p.first_step,

@@ -154,6 +154,17 @@ TEST_F(CliFinetuneTest, AnInterruptedRunResumesToTheSameBitsWithOtherThreads) {
       1, "train-data is ");
 }
 
+TEST_F(CliFinetuneTest, AFewQuestionsBesideThousandsAreASourceAsWell) {
+  std::string many;
+  for (int i = 0; i < 4000; ++i) many += "{\"prompt\": \"q\", \"completion\": \"a\"}\n";
+  WriteFileAtomically(dir_ / "many.jsonl", many);
+  WriteFileAtomically(dir_ / "one.jsonl", "{\"prompt\": \"one\", \"completion\": \"b\"}\n");
+  const Result r = Run("finetune --model vla --data many.jsonl one.jsonl --out few --max-steps 1 --batch-size 2");
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("data: 3600 completions, 400 held out, 100.0% of the examples\n"
+                               "data: 1 completions, 0 held out, 0.028% of the examples\n"));
+}
+
 TEST_F(CliFinetuneTest, AnAdapterIsTrainedAndChangesTheActionsOfItsModel) {
   const Json trained = RunJson(std::string("finetune --model vla --data demos.hdf5 --lora-rank 8 --lora-alpha 16 --out "
                                            "adapter --max-steps 150 --dataset-name toy") +
