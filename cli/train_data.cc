@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "kinetok/base/file.h"
 #include "kinetok/train/completion_examples.h"
 #include "kinetok/train/text_examples.h"
 #include "kinetok/vla/action_score.h"
@@ -97,6 +98,13 @@ ImageProcessor ResolveImages(const TrainFlags& flags, const ModelConfig& model) 
   return ImageProcessor(DefaultImages(model));
 }
 
+// What a policy learns without demonstrations leaves what its actions mean as it was.
+void KeepStatistics(const TrainFlags& flags, TrainingSources* out) {
+  constexpr const char* kName = "dataset_statistics.json";
+  const fs::path file = fs::path(flags.base) / kName;
+  if (flags.finetune && fs::exists(file)) out->files[kName] = ReadFile(file);
+}
+
 // Gives each source of a kind its part of the kind's share.
 void AddShares(std::vector<std::shared_ptr<const ExampleSource>> sources, const std::map<std::string, double>& weights,
                const std::string& kind, std::vector<DataShare>* shares) {
@@ -165,7 +173,10 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
         CompletionOptions{.held_out = flags.val_fraction, .eos = eos, .camera = camera}));
   }
   AddShares(std::move(completions), weights, kCompletions, &out.shares);
-  if (files.demonstrations.empty()) return out;
+  if (files.demonstrations.empty()) {
+    if (images) KeepStatistics(flags, &out);
+    return out;
+  }
 
   DemonstrationOptions options{.held_out = flags.val_fraction, .limit = flags.demonstrations, .camera = camera};
   CheckFlags([&] { options.augmentation = ParseAugmentation(flags.augmentation); });

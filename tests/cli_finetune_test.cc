@@ -70,6 +70,13 @@ class CliFinetuneTest : public CliTest {
     }
     writer.Finish();
   }
+  // A copy of "vla" that has learned nothing and whose actions mean something.
+  static void WriteActing(const std::string& name) {
+    std::filesystem::copy(dir_ / "vla", dir_ / name);
+    const std::vector<double> low(7, -1), high(7, 1);
+    const Json statistics = {{"base", {{"action", {{"q01", low}, {"q99", high}}}}}};
+    WriteFileAtomically(dir_ / name / "dataset_statistics.json", statistics.dump());
+  }
   static Json RunJson(const std::string& arguments) {
     const Result r = Run(arguments + " --json");
     EXPECT_EQ(r.status, 0) << arguments << "\n" << r.err;
@@ -152,6 +159,20 @@ TEST_F(CliFinetuneTest, AnInterruptedRunResumesToTheSameBitsWithOtherThreads) {
       "--learning-rate 1e-3 --eval-every 0 "
       "--out parts",
       1, "train-data is ");
+}
+
+TEST_F(CliFinetuneTest, APolicyTunedOnQuestionsOrTextAloneStillActs) {
+  WriteActing("acting");
+  WritePng(dir_ / "seen.png", Image(16, 16).view());
+  for (const std::string how : {"questions.jsonl", "text.txt --block-size 32", "questions.jsonl --lora-rank 2"}) {
+    RunJson("finetune --model acting --max-steps 2 --batch-size 4 --eval-every 0 --restart --out tuned --data " + how);
+    EXPECT_EQ(ReadFile(dir_ / "tuned/dataset_statistics.json"), ReadFile(dir_ / "acting/dataset_statistics.json"));
+    const bool adapter = how.find("lora") != std::string::npos;
+    const Json action = RunJson("act --image seen.png --instruction go --model " +
+                                std::string(adapter ? "acting --adapter tuned" : "tuned"));
+    EXPECT_EQ(action["unnorm_key"], "base");
+    EXPECT_EQ(action["action"].size(), 7u);
+  }
 }
 
 TEST_F(CliFinetuneTest, AFewQuestionsBesideThousandsAreASourceAsWell) {
