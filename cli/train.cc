@@ -162,8 +162,6 @@ OrderedJson RunNotes(const TrainFlags& flags, const TokenizerSource& source) {
   if (!flags.data_weights.empty()) notes["data-weights"] = flags.data_weights;
   if (flags.Given("image-augmentation")) notes["image-augmentation"] = flags.augmentation;
   if (flags.demonstrations > 0) notes["demonstrations"] = flags.demonstrations;
-  if (!flags.camera.empty()) notes["camera"] = flags.camera;
-  if (!flags.dataset_name.empty()) notes["dataset-name"] = flags.dataset_name;
   if (!flags.val_data.empty()) notes["val-data"] = flags.val_data;
   if (!flags.sample_prompt.empty()) notes["sample-prompt"] = flags.sample_prompt;
   return notes;
@@ -198,6 +196,7 @@ int Train(const Common& common, TrainFlags& flags) {
   job.actions = sources.actions;
   job.varying_actions = std::move(sources.varying_actions);
   job.files = std::move(sources.files);
+  job.settings = std::move(sources.settings);
   job.base = flags.base;
   job.notes = RunNotes(flags, source);
 

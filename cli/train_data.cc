@@ -173,6 +173,7 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
         CompletionOptions{.held_out = flags.val_fraction, .eos = eos, .camera = camera}));
   }
   AddShares(std::move(completions), weights, kCompletions, &out.shares);
+  if (images) out.settings["camera"] = camera;
   if (files.demonstrations.empty()) {
     if (images) KeepStatistics(flags, &out);
     return out;
@@ -190,6 +191,7 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
       flags.dataset_name.empty() ? files.demonstrations.front().stem().string() : flags.dataset_name;
   const ActionStatistics& statistics = demonstrations->statistics();
   out.files["dataset_statistics.json"] = StatisticsToJson(name, statistics).dump(2) + "\n";
+  out.settings["dataset-name"] = name;
   out.varying_actions = VaryingDimensions(statistics);
   AddShares({std::move(demonstrations)}, weights, kDemonstrations, &out.shares);
   return out;

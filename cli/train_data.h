@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/train_flags.h"
+#include "kinetok/base/json.h"
 #include "kinetok/model/config.h"
 #include "kinetok/text/tokenizer.h"
 #include "kinetok/train/dataset.h"
@@ -29,6 +30,7 @@ struct TrainingSources {
   std::optional<ActionTokenizer> actions;        // with demonstrations
   std::vector<bool> varying_actions;             // of each of their dimensions, by their statistics
   std::map<std::string, std::string> files;      // that the trained model needs: statistics, how images are read
+  OrderedJson settings = OrderedJson::object();  // of the data, by the flags' names: a resumed run has the same
 };
 
 // `tokenizer` and `model` are the run's. Token files of other data or of another tokenizer stay until the run begins.

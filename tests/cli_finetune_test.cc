@@ -161,6 +161,35 @@ TEST_F(CliFinetuneTest, AnInterruptedRunResumesToTheSameBitsWithOtherThreads) {
       1, "train-data is ");
 }
 
+TEST_F(CliFinetuneTest, OtherDataAnotherBaseOrAnotherCameraIsAnotherRun) {
+  const std::string rest = " --max-steps 2 --batch-size 4 --eval-every 0 --lora-rank 2 --out same";
+  const auto expect_refused = [&](const std::string& how, const std::string& message) {
+    const std::string before = ReadFile(dir_ / "same/adapter_config.json");
+    ExpectError("finetune" + how + rest, 1, message);
+    EXPECT_EQ(ReadFile(dir_ / "same/adapter_config.json"), before);
+  };
+  WriteDemonstrations("d.hdf5", 10);
+  RunJson("finetune --model vla --data d.hdf5" + rest);
+  expect_refused(" --model vla --data d.hdf5 questions.jsonl", "train-data is ");
+  ASSERT_EQ(Run("init --model-config vla.json --out vla4 --seed 4").status, 0);
+  std::filesystem::copy_file(dir_ / "vla/tokenizer.json", dir_ / "vla4/tokenizer.json");
+  expect_refused(" --model vla4 --data d.hdf5", "model-weights is ");
+  expect_refused(" --model vla --data d.hdf5 --dataset-name other", "dataset-name is \"d\" in this run, now it is");
+  WriteDemonstrations("d.hdf5", 10, 0xFF);
+  expect_refused(" --model vla --data d.hdf5", "train-data.pictures is ");
+  WriteDemonstrations("d.hdf5", 10, 0, "wrist");
+  expect_refused(" --model vla --data d.hdf5 --camera wrist",
+                 "camera is \"agentview_rgb\" in this run, now it is \"wrist\"");
+
+  // A run of an older program, which wrote none of this down, goes on.
+  WriteDemonstrations("d.hdf5", 10);
+  OrderedJson config = OrderedJson::parse(ReadFile(dir_ / "same/train_config.json"));
+  for (const char* key : {"model-weights", "camera", "dataset-name"}) EXPECT_EQ(config.erase(key), 1u) << key;
+  EXPECT_EQ(config["train-data"].erase("pictures"), 1u);
+  WriteFileAtomically(dir_ / "same/train_config.json", config.dump());
+  EXPECT_THAT(Run("finetune --model vla --data d.hdf5" + rest).err, HasSubstr("resuming same at step 2 of 2"));
+}
+
 TEST_F(CliFinetuneTest, APolicyTunedOnQuestionsOrTextAloneStillActs) {
   WriteActing("acting");
   WritePng(dir_ / "seen.png", Image(16, 16).view());

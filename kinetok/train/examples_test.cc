@@ -16,6 +16,7 @@
 namespace kinetok {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 TEST(ShuffledIndexTest, EveryEpochIsAPermutation) {
@@ -181,6 +182,20 @@ TEST_F(CompletionExamplesTest, AnImageIsAFileOrAStepOfADemonstration) {
   EXPECT_EQ(blind.tokens.size() + 4, of_file.tokens.size());
   EXPECT_EQ(blind.labelled(), of_file.labelled());
   EXPECT_TRUE(data.has_images());
+}
+
+TEST_F(CompletionExamplesTest, OtherPicturesOfTheSameLinesAreOtherData) {
+  const ImageProcessor images(SiglipImages(4));
+  const auto describe = [&](uint8_t value) {
+    Image image(4, 4);
+    image.pixels[5] = value;
+    WritePng(folder_ / "a.png", image.view());
+    const fs::path file = folder_.Write("see.jsonl", R"({"image": "a.png", "prompt": "q", "completion": "x"})");
+    return CompletionExamples(file, Bytes(), &images, 4, {.held_out = 0, .eos = 0}).Describe();
+  };
+  EXPECT_EQ(describe(7), describe(7));
+  EXPECT_NE(describe(7)["pictures"], describe(200)["pictures"]);
+  EXPECT_EQ(describe(7)["sha256"], describe(200)["sha256"]);
 }
 
 TEST_F(CompletionExamplesTest, AWordForAPatchIsLearnedThere) {

@@ -12,6 +12,7 @@
 #include "kinetok/io/plot.h"
 #include "kinetok/kernels/elementwise.h"
 #include "kinetok/model/checkpoint.h"
+#include "kinetok/train/weights_fingerprint.h"
 #include "kinetok/vla/action_score.h"
 
 namespace kinetok {
@@ -149,7 +150,16 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
     config_[key] = value;
     free_fields.push_back(key);
   }
-  directory_.CheckConfig(config_, free_fields);
+  std::vector<std::string> later_fields = {"pictures"};  // of what the data says of itself
+  for (const auto& [key, value] : job_.settings.items()) {
+    config_[key] = value;
+    later_fields.push_back(key);
+  }
+  if (!job_.base.empty()) {  // its weights, not its path: an adapter is for these, and a folder may be moved
+    config_["model-weights"] = WeightsFingerprint(job_.base);
+    later_fields.emplace_back("model-weights");
+  }
+  directory_.CheckConfig(config_, free_fields, later_fields);
 
   const TrainConfig& train = job_.train;
   const int64_t length = data_.max_length(), step_rows = train.SequencesPerStep() * length;

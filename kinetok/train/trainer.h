@@ -44,6 +44,7 @@ struct TrainingJob {
   std::vector<bool> varying_actions = {};                 // of each dimension, as ActionScore takes it
   std::map<std::string, std::string> files = {};          // more that belongs to the model: name and content
   OrderedJson notes = OrderedJson::object();     // saved in train_config.json beside the rest; a resumed run may differ
+  OrderedJson settings = OrderedJson::object();  // saved there too; a resumed run may not
 };
 
 // What a run needs and will do, known before its first step. Sizes in bytes.
