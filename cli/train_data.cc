@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <iostream>
 
 #include "cli/cli.h"
@@ -98,6 +99,13 @@ ImageProcessor ResolveImages(const TrainFlags& flags, const ModelConfig& model) 
   return ImageProcessor(DefaultImages(model));
 }
 
+bool BeginsAsHdf5(const fs::path& file) {
+  constexpr std::string_view kSignature("\x89HDF\r\n\x1a\n", 8);
+  std::string start(kSignature.size(), '\0');
+  std::ifstream in(file, std::ios::binary);
+  return in.read(start.data(), static_cast<std::streamsize>(start.size())) && start == kSignature;
+}
+
 // What a policy learns without demonstrations leaves what its actions mean as it was.
 void KeepStatistics(const TrainFlags& flags, TrainingSources* out) {
   constexpr const char* kName = "dataset_statistics.json";
@@ -121,11 +129,17 @@ void AddShares(std::vector<std::shared_ptr<const ExampleSource>> sources, const 
 DataFiles SortFiles(const std::vector<fs::path>& files) {
   DataFiles out;
   for (const fs::path& file : files) {
-    const std::string extension = file.extension().string();
-    if (extension == ".hdf5" || extension == ".h5") {
+    std::string extension = file.extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : static_cast<char>(c);
+    });
+    if (extension == ".hdf5" || extension == ".h5" || extension == ".hdf" || BeginsAsHdf5(file)) {
       out.demonstrations.push_back(file);
     } else if (extension == ".jsonl") {
       out.completions.push_back(file);
+    } else if (extension == ".json") {
+      Fail("{}: is JSON; expected .jsonl, a line {{\"prompt\", \"completion\"}} for each question, or text (.txt)",
+           file.string());
     } else {
       out.text.push_back(file);
     }

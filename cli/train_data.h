@@ -23,6 +23,8 @@ namespace kinetok::cli {
 struct DataFiles {
   std::vector<std::filesystem::path> text, completions, demonstrations;
 };
+// By how they begin (HDF5) and the ends of their names, in any case. Throws Error naming a file that is neither text
+// nor one of the kinds.
 DataFiles SortFiles(const std::vector<std::filesystem::path>& files);
 
 struct TrainingSources {

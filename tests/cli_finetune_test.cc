@@ -215,6 +215,26 @@ TEST_F(CliFinetuneTest, AFewQuestionsBesideThousandsAreASourceAsWell) {
                                "data: 1 completions, 0 held out, 0.028% of the examples\n"));
 }
 
+TEST_F(CliFinetuneTest, DemonstrationsAreKnownByTheirBeginningAndNoOtherBinaryIsText) {
+  std::filesystem::create_directory(dir_ / "kinds");
+  for (const char* name : {"kinds/DEMOS.HDF5", "kinds/demos.hdf", "kinds/demos.data"}) {
+    std::filesystem::copy_file(dir_ / "demos.hdf5", dir_ / name);
+    const Result r =
+        Run(std::string("finetune --model vla --max-steps 1 --batch-size 2 --restart --out kind --data ") + name);
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_THAT(r.err, HasSubstr("data: 72 steps of 18 demonstrations")) << name;
+  }
+  WriteFileAtomically(dir_ / "kinds/asks.JSONL", "{\"prompt\": \"q\", \"completion\": \"a\"}\n");
+  EXPECT_THAT(Run("finetune --model vla --max-steps 1 --batch-size 2 --out asks --data kinds/asks.JSONL").err,
+              HasSubstr("data: 1 completions"));
+  WriteFileAtomically(dir_ / "kinds/asks.json", "[]");
+  ExpectError("finetune --model vla --out x --data kinds/asks.json", 1, "kinds/asks.json: is JSON; expected .jsonl");
+  WriteFileAtomically(dir_ / "kinds/raw.bin", std::string("text\0more", 9));
+  ExpectError("finetune --model vla --out x --data kinds/raw.bin", 1, "kinds/raw.bin: has a NUL at byte 4");
+  WriteFileAtomically(dir_ / "kinds/empty.hdf5", "");
+  ExpectError("finetune --model vla --out x --data kinds/empty.hdf5", 1, "kinds/empty.hdf5");
+}
+
 TEST_F(CliFinetuneTest, AnAdapterIsTrainedAndChangesTheActionsOfItsModel) {
   const Json trained = RunJson(std::string("finetune --model vla --data demos.hdf5 --lora-rank 8 --lora-alpha 16 --out "
                                            "adapter --max-steps 150 --dataset-name toy") +
