@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <initializer_list>
 #include <iostream>
 
 #include "cli/accuracy.h"
@@ -17,6 +18,7 @@ namespace kinetok::cli {
 namespace {
 
 struct Flags {
+  CLI::App* command = nullptr;
   std::string model, task, shots_file, data, camera{kDefaultCamera};
   OpenLoopOptions open_loop;
   bool actions = false;
@@ -31,7 +33,20 @@ std::string Text(const Proportion& p) {
   return fmt::format("{:.1f}%  (95% interval {:.1f} to {:.1f})", 100 * p.value, 100 * p.low, 100 * p.high);
 }
 
+// Flags that mean nothing beside --task or --data.
+void RefuseFlags(const Flags& flags, std::initializer_list<const char*> names, const char* mode) {
+  for (const char* name : names) {
+    if (flags.command->get_option(name)->count() > 0) {
+      throw UsageError(fmt::format("{} has no effect with {}; leave one of them out", name, mode));
+    }
+  }
+}
+
 int EvalPolicy(const Common& common, Flags& flags) {
+  RefuseFlags(flags, {"--shots", "--shots-file", "--separator", "--limit", "--seed"}, "--data");
+  if (flags.open_loop.limit < 0) {
+    throw UsageError(fmt::format("--demonstrations is {}; it must be at least 0 (0: all)", flags.open_loop.limit));
+  }
   const DemonstrationFile file(flags.data, flags.camera);
   Policy policy(flags.model, {.threads = common.threads, .isa = common.isa}, common.Loading());
   ProgressBar bar(std::cerr, {.label = "acting",
@@ -78,6 +93,7 @@ int Eval(const Common& common, Flags& flags) {
     throw UsageError("expected one of --task, a file of JSON lines, and --data, a policy's demonstrations in HDF5");
   }
   if (!flags.data.empty()) return EvalPolicy(common, flags);
+  RefuseFlags(flags, {"--camera", "--demonstrations", "--unnorm-key", "--actions"}, "--task");
   CheckFlags([&] { flags.options.Check(); });
   const Task task = ReadTask(flags.task);
   std::optional<Task> shots;
@@ -142,6 +158,7 @@ void AddEval(CLI::App& app, Common& common) {
                                  {"eval", "Score a model on multiple-choice and next-word tasks",
                                   "kinetok eval --model models/writer --task questions.jsonl --shots 2"},
                                  [flags, &common] { return Eval(common, *flags); });
+  flags->command = command;
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
   AddAdapter(command, common);
   command->add_option("--task", flags->task,

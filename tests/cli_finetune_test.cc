@@ -235,6 +235,19 @@ TEST_F(CliFinetuneTest, DemonstrationsAreKnownByTheirBeginningAndNoOtherBinaryIs
   ExpectError("finetune --model vla --out x --data kinds/empty.hdf5", 1, "kinds/empty.hdf5");
 }
 
+TEST_F(CliFinetuneTest, FlagsOfTheOtherKindOfEvalAreWrongUsage) {
+  const std::string demos = "eval --model vla --data demos.hdf5 ", task = "eval --model model --task questions.jsonl ";
+  for (const char* flag : {"--limit 1", "--shots 1", "--shots-file questions.jsonl", "--separator x", "--seed 2"}) {
+    const std::string name(flag, std::string_view(flag).find(' '));
+    ExpectError(demos + flag, 2, name + " has no effect with --data");
+  }
+  for (const char* flag : {"--demonstrations 1", "--camera front", "--unnorm-key toy", "--actions"}) {
+    const std::string name(flag, std::min(std::string_view(flag).find(' '), std::string_view(flag).size()));
+    ExpectError(task + flag, 2, name + " has no effect with --task");
+  }
+  ExpectError(demos + "--demonstrations -1", 2, "--demonstrations is -1; it must be at least 0");
+}
+
 TEST_F(CliFinetuneTest, AnAdapterIsTrainedAndChangesTheActionsOfItsModel) {
   const Json trained = RunJson(std::string("finetune --model vla --data demos.hdf5 --lora-rank 8 --lora-alpha 16 --out "
                                            "adapter --max-steps 150 --dataset-name toy") +
