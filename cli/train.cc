@@ -122,7 +122,7 @@ class Terminal : public TrainingObserver {
   ProgressBar bar_;
 };
 
-void NotePlan(const RunPlan& p, const TrainingJob& job, const fs::path& out) {
+void NotePlan(const RunPlan& p, const TrainingJob& job, const fs::path& out, double val_fraction) {
   const auto mb = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
   const ModelConfig& model = job.model;
   Note(fmt::format(
@@ -139,6 +139,9 @@ void NotePlan(const RunPlan& p, const TrainingJob& job, const fs::path& out) {
     Note(fmt::format(
         "data: {}{}\n", share.source->Summary(),
         job.data.size() > 1 ? fmt::format(", {:.{}f}% of the examples", percent, percent < 1 ? 3 : 1) : ""));
+    if (share.source->held_out() > 0 || val_fraction == 0) continue;
+    Note(fmt::format("note: --val-fraction {} of so few holds out none, so nothing is measured on data like these\n",
+                     val_fraction));
   }
   Note(fmt::format("{} examples a step, at most {} tokens; {} {} at step {} of {}\n", p.examples_per_step,
                    p.tokens_per_step, p.first_step > 0 ? "resuming" : "starting", out.string(), p.first_step,
@@ -203,7 +206,7 @@ int Train(const Common& common, TrainFlags& flags) {
   const std::atomic<bool>& stop = CatchInterrupt();
   const auto context = common.MakeContext();
   Trainer trainer(*context, directory, job);
-  NotePlan(trainer.plan(), job, directory.path());
+  NotePlan(trainer.plan(), job, directory.path(), flags.val_fraction);
   Terminal terminal(*context, job, flags, sample_prompt, trainer.plan(),
                     files.completions.empty() && files.demonstrations.empty());
   const TrainingResult result = trainer.Run(terminal, &stop);

@@ -212,7 +212,21 @@ TEST_F(CliFinetuneTest, AFewQuestionsBesideThousandsAreASourceAsWell) {
   const Result r = Run("finetune --model vla --data many.jsonl one.jsonl --out few --max-steps 1 --batch-size 2");
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_THAT(r.err, HasSubstr("data: 3600 completions, 400 held out, 100.0% of the examples\n"
-                               "data: 1 completions, 0 held out, 0.028% of the examples\n"));
+                               "data: 1 completions, 0 held out, 0.028% of the examples\n"
+                               "note: --val-fraction 0.1 of so few holds out none"));
+}
+
+TEST_F(CliFinetuneTest, SoFewDemonstrationsThatNoneIsHeldOutAreNoted) {
+  WriteDemonstrations("nine.hdf5", 9);
+  const std::string rest = " --data nine.hdf5 --max-steps 1 --batch-size 2 --restart --out nine";
+  const Result r = Run("finetune --model vla" + rest);
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err,
+              HasSubstr("0 steps of 0 held out\nnote: --val-fraction 0.1 of so few holds out none, so nothing is "
+                        "measured on data like these\n"));
+  for (const char* how : {" --val-fraction 0", " --val-fraction 0.2"}) {
+    EXPECT_THAT(Run("finetune --model vla" + rest + how).err, ::testing::Not(HasSubstr("note:"))) << how;
+  }
 }
 
 TEST_F(CliFinetuneTest, DemonstrationsAreKnownByTheirBeginningAndNoOtherBinaryIsText) {
