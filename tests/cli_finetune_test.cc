@@ -146,19 +146,30 @@ TEST_F(CliFinetuneTest, EveryEvaluationLogsWhatTheActionsAreWorthAndSaysIt) {
 }
 
 TEST_F(CliFinetuneTest, AnInterruptedRunResumesToTheSameBitsWithOtherThreads) {
-  const std::string run = std::string(
-                              "finetune --model vla --data demos.hdf5 questions.jsonl --image-augmentation "
-                              "openvla --max-steps 6") +
-                          " --batch-size 8 --learning-rate 1e-3 --eval-every 0 --out ";
-  RunJson(run + "whole --threads 2");
-  RunJson(run + "parts --save-every 2 --threads 1");
-  EXPECT_EQ(ReadFile(dir_ / "whole/model.safetensors"), ReadFile(dir_ / "parts/model.safetensors"));
-  // Other data is another run.
-  ExpectError(
-      "finetune --model vla --data demos.hdf5 --image-augmentation openvla --max-steps 6 --batch-size 8 "
-      "--learning-rate 1e-3 --eval-every 0 "
-      "--out parts",
-      1, "train-data is ");
+  for (const std::string how : {"", " --lora-rank 4"}) {
+    const std::string run = "finetune --model vla --data demos.hdf5 questions.jsonl --image-augmentation openvla" +
+                            how + " --batch-size 8 --learning-rate 1e-3 --eval-every 0 --save-every 0 --restart";
+    const std::string again = run.substr(0, run.find(" --restart"));
+    WriteFileAtomically(dir_ / "interrupt.sh",
+                        "'" KINETOK_PROGRAM "' " + run +
+                            " --max-steps 100000000 --threads 2 --out parts --json >result 2>notes &\n"
+                            "while [ ! -s parts/log.jsonl ] && kill -0 $!; do sleep 0.02; done\n"
+                            "sleep 0.05; kill -INT $!; wait $!; echo $? >status\n");
+    std::filesystem::remove_all(dir_ / "parts");
+    ASSERT_EQ(std::system(("cd '" + dir_.string() + "' && sh interrupt.sh").c_str()), 0);
+    ASSERT_EQ(ReadFile(dir_ / "status"), "130\n") << ReadFile(dir_ / "notes");
+    const auto steps = Json::parse(ReadFile(dir_ / "result"))["steps"].get<int64_t>();
+    ASSERT_GE(steps, 1);
+    const std::string rest = fmt::format(" --max-steps {} --threads ", steps + 3);
+    const Result resumed = Run(again + rest + "1 --out parts");
+    ASSERT_EQ(resumed.status, 0) << resumed.err;
+    EXPECT_THAT(resumed.err, HasSubstr(fmt::format("resuming parts at step {} of", steps)));
+    RunJson(run + rest + "3 --out whole");
+    const char* weights = how.empty() ? "model.safetensors" : "adapter_model.safetensors";
+    for (const char* file : {weights, "trainer_state.safetensors"}) {
+      EXPECT_EQ(ReadFile(dir_ / "whole" / file), ReadFile(dir_ / "parts" / file)) << how << file;
+    }
+  }
 }
 
 TEST_F(CliFinetuneTest, OtherDataAnotherBaseOrAnotherCameraIsAnotherRun) {
@@ -227,6 +238,31 @@ TEST_F(CliFinetuneTest, SoFewDemonstrationsThatNoneIsHeldOutAreNoted) {
   for (const char* how : {" --val-fraction 0", " --val-fraction 0.2"}) {
     EXPECT_THAT(Run("finetune --model vla" + rest + how).err, ::testing::Not(HasSubstr("note:"))) << how;
   }
+}
+
+TEST_F(CliFinetuneTest, TheMemoryThatIsAnnouncedIsWhatTheRunTakes) {
+  const Result r = Run(
+      "finetune --model vla --data demos.hdf5 --max-steps 1 --batch-size 512 --val-fraction 0 --threads 2 --json --out "
+      "memory");
+  ASSERT_EQ(r.status, 0) << r.err;
+  const auto number = [&](const std::string& before) {
+    const size_t at = r.err.find(before);
+    EXPECT_NE(at, std::string::npos) << before << "\n" << r.err;
+    return at == std::string::npos ? 0 : std::stod(r.err.substr(at + before.size()));
+  };
+  const double parameters = number("context 128: ") / 1e6, weights = number("memory: weights "),
+               gradients = number("gradients "), optimizer = number("optimizer "), activations = number("activations "),
+               total = number("in all ");
+  EXPECT_NEAR(weights, 4 * parameters, 0.1);
+  EXPECT_NEAR(gradients, 4 * parameters, 0.1);
+  EXPECT_NEAR(optimizer, 8 * parameters, 0.1);
+  EXPECT_NEAR(total, weights + gradients + optimizer + activations, 0.3);
+  const double peak = 1e3 * Json::parse(r.out)["peak_rss_gb"].get<double>();  // MB, as the plan's
+  RecordProperty("planned_mb", std::to_string(total));
+  RecordProperty("peak_mb", std::to_string(peak));
+  EXPECT_GT(total, 100);  // much more than a process without a model
+  EXPECT_GE(1.1 * total + 100, peak);
+  EXPECT_LE(0.5 * total, peak);
 }
 
 TEST_F(CliFinetuneTest, DemonstrationsAreKnownByTheirBeginningAndNoOtherBinaryIsText) {
