@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <initializer_list>
 #include <iostream>
 
+#include "cli/accuracy.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -16,6 +18,7 @@ namespace kinetok::cli {
 namespace {
 
 struct Flags {
+  CLI::App* command = nullptr;
   std::string model, task, shots_file, data, camera{kDefaultCamera};
   OpenLoopOptions open_loop;
   bool actions = false;
@@ -30,7 +33,20 @@ std::string Text(const Proportion& p) {
   return fmt::format("{:.1f}%  (95% interval {:.1f} to {:.1f})", 100 * p.value, 100 * p.low, 100 * p.high);
 }
 
+// Flags that mean nothing beside --task or --data.
+void RefuseFlags(const Flags& flags, std::initializer_list<const char*> names, const char* mode) {
+  for (const char* name : names) {
+    if (flags.command->get_option(name)->count() > 0) {
+      throw UsageError(fmt::format("{} has no effect with {}; leave one of them out", name, mode));
+    }
+  }
+}
+
 int EvalPolicy(const Common& common, Flags& flags) {
+  RefuseFlags(flags, {"--shots", "--shots-file", "--separator", "--limit", "--seed"}, "--data");
+  if (flags.open_loop.limit < 0) {
+    throw UsageError(fmt::format("--demonstrations is {}; it must be at least 0 (0: all)", flags.open_loop.limit));
+  }
   const DemonstrationFile file(flags.data, flags.camera);
   Policy policy(flags.model, {.threads = common.threads, .isa = common.isa}, common.Loading());
   ProgressBar bar(std::cerr, {.label = "acting",
@@ -52,18 +68,22 @@ int EvalPolicy(const Common& common, Flags& flags) {
                         {"action_l1", report.action_l1},
                         {"names", names},
                         {"units", units},
+                        {"accuracy_by_dimension", report.accuracy_by_dimension},
                         {"l1_by_dimension", report.l1_by_dimension}};
+    if (report.varying_token_accuracy) json["varying_token_accuracy"] = *report.varying_token_accuracy;
     if (flags.actions) json["actions"] = report.actions;
     PrintJson(json);
     return 0;
   }
-  Table table({"", "L1", "unit"});
+  Table table({"", "right", "L1", "unit"});
   for (size_t i = 0; i < names.size(); ++i) {
-    table.Add({names[i], fmt::format("{:.5f}", report.l1_by_dimension[i]), units[i]});
+    table.Add({names[i], fmt::format("{:.1f}%", 100 * report.accuracy_by_dimension[i]),
+               fmt::format("{:.5f}", report.l1_by_dimension[i]), units[i]});
   }
   Print(table.Text());
-  Print(fmt::format("{} steps of {} demonstrations: action tokens {:.1f}% right, L1 {:.4f} normalised\n", report.steps,
-                    report.demonstrations, 100 * report.action_token_accuracy, report.action_l1));
+  Print(fmt::format("{} steps of {} demonstrations: action tokens {}, L1 {:.4f} normalised\n", report.steps,
+                    report.demonstrations, AccuracyWords(report.action_token_accuracy, report.varying_token_accuracy),
+                    report.action_l1));
   return 0;
 }
 
@@ -73,6 +93,7 @@ int Eval(const Common& common, Flags& flags) {
     throw UsageError("expected one of --task, a file of JSON lines, and --data, a policy's demonstrations in HDF5");
   }
   if (!flags.data.empty()) return EvalPolicy(common, flags);
+  RefuseFlags(flags, {"--camera", "--demonstrations", "--unnorm-key", "--actions"}, "--task");
   CheckFlags([&] { flags.options.Check(); });
   const Task task = ReadTask(flags.task);
   std::optional<Task> shots;
@@ -137,6 +158,7 @@ void AddEval(CLI::App& app, Common& common) {
                                  {"eval", "Score a model on multiple-choice and next-word tasks",
                                   "kinetok eval --model models/writer --task questions.jsonl --shots 2"},
                                  [flags, &common] { return Eval(common, *flags); });
+  flags->command = command;
   command->add_option("--model", flags->model, "A model's directory: models/writer is bundled");
   AddAdapter(command, common);
   command->add_option("--task", flags->task,

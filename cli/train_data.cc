@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <iostream>
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "kinetok/base/file.h"
 #include "kinetok/train/completion_examples.h"
 #include "kinetok/train/text_examples.h"
+#include "kinetok/vla/action_score.h"
 #include "kinetok/vla/demonstration_examples.h"
 #include "kinetok/vla/policy_config.h"
 
@@ -106,6 +109,20 @@ ImageProcessor ResolveImages(const TrainFlags& flags, const ModelConfig& model, 
   return ImageProcessor(config);
 }
 
+bool BeginsAsHdf5(const fs::path& file) {
+  constexpr std::string_view kSignature("\x89HDF\r\n\x1a\n", 8);
+  std::string start(kSignature.size(), '\0');
+  std::ifstream in(file, std::ios::binary);
+  return in.read(start.data(), static_cast<std::streamsize>(start.size())) && start == kSignature;
+}
+
+// What a policy learns without demonstrations leaves what its actions mean as it was.
+void KeepStatistics(const TrainFlags& flags, TrainingSources* out) {
+  constexpr const char* kName = "dataset_statistics.json";
+  const fs::path file = fs::path(flags.base) / kName;
+  if (flags.finetune && fs::exists(file)) out->files[kName] = ReadFile(file);
+}
+
 // Gives each source of a kind its part of the kind's share.
 void AddShares(std::vector<std::shared_ptr<const ExampleSource>> sources, const std::map<std::string, double>& weights,
                const std::string& kind, std::vector<DataShare>* shares) {
@@ -122,11 +139,17 @@ void AddShares(std::vector<std::shared_ptr<const ExampleSource>> sources, const 
 DataFiles SortFiles(const std::vector<fs::path>& files) {
   DataFiles out;
   for (const fs::path& file : files) {
-    const std::string extension = file.extension().string();
-    if (extension == ".hdf5" || extension == ".h5") {
+    std::string extension = file.extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : static_cast<char>(c);
+    });
+    if (extension == ".hdf5" || extension == ".h5" || extension == ".hdf" || BeginsAsHdf5(file)) {
       out.demonstrations.push_back(file);
     } else if (extension == ".jsonl") {
       out.completions.push_back(file);
+    } else if (extension == ".json") {
+      Fail("{}: is JSON; expected .jsonl, a line {{\"prompt\", \"completion\"}} for each question, or text (.txt)",
+           file.string());
     } else {
       out.text.push_back(file);
     }
@@ -177,7 +200,11 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
         CompletionOptions{.held_out = flags.val_fraction, .eos = eos, .camera = camera}));
   }
   AddShares(std::move(completions), weights, kCompletions, &out.shares);
-  if (files.demonstrations.empty()) return out;
+  if (images) out.settings["camera"] = camera;
+  if (files.demonstrations.empty()) {
+    if (images) KeepStatistics(flags, &out);
+    return out;
+  }
 
   const PolicyConfig policy(model, flags.finetune ? fs::path(flags.base) : directory.path());
   out.actions = policy.actions;
@@ -187,7 +214,10 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
       options);
   const std::string name =
       flags.dataset_name.empty() ? files.demonstrations.front().stem().string() : flags.dataset_name;
-  out.files["dataset_statistics.json"] = StatisticsToJson(name, demonstrations->statistics()).dump(2) + "\n";
+  const ActionStatistics& statistics = demonstrations->statistics();
+  out.files["dataset_statistics.json"] = StatisticsToJson(name, statistics).dump(2) + "\n";
+  out.settings["dataset-name"] = name;
+  out.varying_actions = VaryingDimensions(statistics);
   AddShares({std::move(demonstrations)}, weights, kDemonstrations, &out.shares);
   return out;
 }

@@ -278,7 +278,7 @@ void ApplyConfigFile(TrainFlags& flags) {
   }
   for (const auto& [key, value] : object.json().items()) {
     // What a saved train_config.json says beside the flags.
-    if (key == "train-data" || key == "validation-data" || value.is_null()) continue;
+    if (key == "train-data" || key == "validation-data" || key == "model-weights" || value.is_null()) continue;
     if (key == "model-config" && flags.finetune) continue;
     CLI::Option* option = OptionOfKey(flags, key);
     const std::set<CLI::Option*> excluded = option->get_excludes();

@@ -33,25 +33,15 @@ class CliFinetuneTest : public CliTest {
     ASSERT_EQ(r.status, 0) << r.err;
     tokenizer->Save(dir_ / "vla");
     if (!HasHdf5()) return;
-    DemonstrationWriter writer(dir_ / "demos.hdf5", {{"image_rotation", 0}});
+    WriteDemonstrations("demos.hdf5", 20);
     std::string questions;
     for (int d = 0; d < 20; ++d) {
-      Demonstration demo{.instruction = "go", .images = {}, .actions = {}, .states = {}};
       for (int step = 0; step < 4; ++step) {
-        const int column = (d + step) % 4;
-        Image image(16, 16);
-        for (int y = 4; y < 12; ++y) {
-          for (int x = 0; x < 4; ++x) image.row(y)[3 * (4 * column + x)] = 250;
-        }
-        demo.images.push_back(std::move(image));
-        demo.actions.insert(demo.actions.end(), {column / 10.0, -column / 10.0, 0, 0, 0, 0, column > 1 ? 1.0 : -1.0});
         questions += fmt::format(R"({{"image": "demos.hdf5:demo_{}:{}", "prompt": "where?", "completion": " {}"}})"
                                  "\n",
-                                 d, step, column);
+                                 d, step, (d + step) % 4);
       }
-      writer.Add(demo);
     }
-    writer.Finish();
     WriteFileAtomically(dir_ / "questions.jsonl", questions);
     std::string text;
     for (int i = 0; i < 200; ++i) text += "some plain text to keep. ";
@@ -59,6 +49,33 @@ class CliFinetuneTest : public CliTest {
   }
   void SetUp() override {
     if (!HasHdf5()) GTEST_SKIP() << "built without HDF5";
+  }
+  // Each demonstration has pictures of its own, so that the last ones, which are held out, are new to a policy.
+  static void WriteDemonstrations(const std::string& name, int count, uint8_t mask = 0,
+                                  std::string_view camera = kDefaultCamera) {
+    DemonstrationWriter writer(dir_ / name, {{"image_rotation", 0}}, camera);
+    for (int d = 0; d < count; ++d) {
+      Demonstration demo{.instruction = "go", .images = {}, .actions = {}, .states = {}};
+      for (int step = 0; step < 4; ++step) {
+        const int column = (d + step) % 4;
+        Image image(16, 16);
+        for (int y = 4; y < 12; ++y) {
+          for (int x = 0; x < 4; ++x) image.row(y)[3 * (4 * column + x)] = static_cast<uint8_t>(230 + d);
+        }
+        for (uint8_t& value : image.pixels) value ^= mask;
+        demo.images.push_back(std::move(image));
+        demo.actions.insert(demo.actions.end(), {column / 10.0, -column / 10.0, 0, 0, 0, 0, column > 1 ? 1.0 : -1.0});
+      }
+      writer.Add(demo);
+    }
+    writer.Finish();
+  }
+  // A copy of "vla" that has learned nothing and whose actions mean something.
+  static void WriteActing(const std::string& name) {
+    std::filesystem::copy(dir_ / "vla", dir_ / name);
+    const std::vector<double> low(7, -1), high(7, 1);
+    const Json statistics = {{"base", {{"action", {{"q01", low}, {"q99", high}}}}}};
+    WriteFileAtomically(dir_ / name / "dataset_statistics.json", statistics.dump());
   }
   static Json RunJson(const std::string& arguments) {
     const Result r = Run(arguments + " --json");
@@ -74,7 +91,7 @@ TEST_F(CliFinetuneTest, APolicyLearnsItsDemonstrationsAndAnswersAboutItsImages) 
   const Json trained =
       RunJson(std::string("finetune --model vla --data demos.hdf5 questions.jsonl text.txt --data-weights "
                           "demonstrations=6 --data-weights completions=3 --data-weights text=1 --block-size 32 "
-                          "--dataset-name toy --out policy --max-steps 700") +
+                          "--dataset-name toy --out policy --max-steps 900") +
               kRun);
   EXPECT_GT(trained["action_token_accuracy"], 0.98);
   EXPECT_LT(trained["action_l1"], 0.05);
@@ -100,22 +117,185 @@ TEST_F(CliFinetuneTest, APolicyLearnsItsDemonstrationsAndAnswersAboutItsImages) 
   EXPECT_GT(scored["action_token_accuracy"], 0.98);
   EXPECT_LT(scored["action_l1"], 0.05);
   EXPECT_EQ(scored["steps"], 80);
+  EXPECT_GT(scored["varying_token_accuracy"], 0.95);
+  EXPECT_LT(scored["varying_token_accuracy"], scored["action_token_accuracy"].get<double>() + 1e-12);
+  ASSERT_EQ(scored["accuracy_by_dimension"].size(), 7u);
+  EXPECT_EQ(scored["accuracy_by_dimension"][3], 1);  // roll never moves
+}
+
+TEST_F(CliFinetuneTest, EveryEvaluationLogsWhatTheActionsAreWorthAndSaysIt) {
+  const Result r =
+      Run("finetune --model vla --data demos.hdf5 --out watched --max-steps 6 --batch-size 4 --eval-every 2");
+  ASSERT_EQ(r.status, 0) << r.err;
+  const std::string log = ReadFile(dir_ / "watched/log.jsonl");
+  std::vector<int> steps;
+  for (size_t at = 0; at < log.size(); at = log.find('\n', at) + 1) {
+    const Json line = Json::parse(log.substr(at, log.find('\n', at) - at));
+    if (!line.contains("val_loss")) continue;
+    const int step = line["step"];
+    steps.push_back(step);
+    const double accuracy = line.at("action_token_accuracy"), varying = line.at("varying_token_accuracy"),
+                 l1 = line.at("action_l1");
+    EXPECT_TRUE(accuracy >= 0 && accuracy <= 1 && varying >= 0 && varying <= 1) << line;
+    EXPECT_TRUE(l1 > 0 && l1 <= 2) << line;  // after so few steps something is still wrong
+    EXPECT_THAT(r.err, HasSubstr(fmt::format("step {}: validation loss {:.4f}, action tokens {:.1f}% right ({:.1f}% of "
+                                             "those that vary), L1 {:.4f}\n",
+                                             step, line["val_loss"].get<double>(), 100 * accuracy, 100 * varying, l1)));
+  }
+  EXPECT_EQ(steps, (std::vector<int>{2, 4, 6}));
 }
 
 TEST_F(CliFinetuneTest, AnInterruptedRunResumesToTheSameBitsWithOtherThreads) {
-  const std::string run = std::string(
-                              "finetune --model vla --data demos.hdf5 questions.jsonl --image-augmentation "
-                              "openvla --max-steps 6") +
-                          " --batch-size 8 --learning-rate 1e-3 --eval-every 0 --out ";
-  RunJson(run + "whole --threads 2");
-  RunJson(run + "parts --save-every 2 --threads 1");
-  EXPECT_EQ(ReadFile(dir_ / "whole/model.safetensors"), ReadFile(dir_ / "parts/model.safetensors"));
-  // Other data is another run.
-  ExpectError(
-      "finetune --model vla --data demos.hdf5 --image-augmentation openvla --max-steps 6 --batch-size 8 "
-      "--learning-rate 1e-3 --eval-every 0 "
-      "--out parts",
-      1, "train-data is ");
+  for (const std::string how : {"", " --lora-rank 4"}) {
+    const std::string run = "finetune --model vla --data demos.hdf5 questions.jsonl --image-augmentation openvla" +
+                            how + " --batch-size 8 --learning-rate 1e-3 --eval-every 0 --save-every 0 --restart";
+    const std::string again = run.substr(0, run.find(" --restart"));
+    WriteFileAtomically(dir_ / "interrupt.sh",
+                        "'" KINETOK_PROGRAM "' " + run +
+                            " --max-steps 100000000 --threads 2 --out parts --json >result 2>notes &\n"
+                            "while [ ! -s parts/log.jsonl ] && kill -0 $!; do sleep 0.02; done\n"
+                            "sleep 0.05; kill -INT $!; wait $!; echo $? >status\n");
+    std::filesystem::remove_all(dir_ / "parts");
+    ASSERT_EQ(std::system(("cd '" + dir_.string() + "' && sh interrupt.sh").c_str()), 0);
+    ASSERT_EQ(ReadFile(dir_ / "status"), "130\n") << ReadFile(dir_ / "notes");
+    const auto steps = Json::parse(ReadFile(dir_ / "result"))["steps"].get<int64_t>();
+    ASSERT_GE(steps, 1);
+    const std::string rest = fmt::format(" --max-steps {} --threads ", steps + 3);
+    const Result resumed = Run(again + rest + "1 --out parts");
+    ASSERT_EQ(resumed.status, 0) << resumed.err;
+    EXPECT_THAT(resumed.err, HasSubstr(fmt::format("resuming parts at step {} of", steps)));
+    RunJson(run + rest + "3 --out whole");
+    const char* weights = how.empty() ? "model.safetensors" : "adapter_model.safetensors";
+    for (const char* file : {weights, "trainer_state.safetensors"}) {
+      EXPECT_EQ(ReadFile(dir_ / "whole" / file), ReadFile(dir_ / "parts" / file)) << how << file;
+    }
+  }
+}
+
+TEST_F(CliFinetuneTest, OtherDataAnotherBaseOrAnotherCameraIsAnotherRun) {
+  const std::string rest = " --max-steps 2 --batch-size 4 --eval-every 0 --lora-rank 2 --out same";
+  const auto expect_refused = [&](const std::string& how, const std::string& message) {
+    const std::string before = ReadFile(dir_ / "same/adapter_config.json");
+    ExpectError("finetune" + how + rest, 1, message);
+    EXPECT_EQ(ReadFile(dir_ / "same/adapter_config.json"), before);
+  };
+  WriteDemonstrations("d.hdf5", 10);
+  RunJson("finetune --model vla --data d.hdf5" + rest);
+  expect_refused(" --model vla --data d.hdf5 questions.jsonl", "train-data is ");
+  ASSERT_EQ(Run("init --model-config vla.json --out vla4 --seed 4").status, 0);
+  std::filesystem::copy_file(dir_ / "vla/tokenizer.json", dir_ / "vla4/tokenizer.json");
+  expect_refused(" --model vla4 --data d.hdf5", "model-weights is ");
+  expect_refused(" --model vla --data d.hdf5 --dataset-name other", "dataset-name is \"d\" in this run, now it is");
+  WriteDemonstrations("d.hdf5", 10, 0xFF);
+  expect_refused(" --model vla --data d.hdf5", "train-data.pictures is ");
+  WriteDemonstrations("d.hdf5", 10, 0, "wrist");
+  expect_refused(" --model vla --data d.hdf5 --camera wrist",
+                 "camera is \"agentview_rgb\" in this run, now it is \"wrist\"");
+
+  // A run of an older program, which wrote none of this down, goes on.
+  WriteDemonstrations("d.hdf5", 10);
+  OrderedJson config = OrderedJson::parse(ReadFile(dir_ / "same/train_config.json"));
+  for (const char* key : {"model-weights", "camera", "dataset-name"}) EXPECT_EQ(config.erase(key), 1u) << key;
+  EXPECT_EQ(config["train-data"].erase("pictures"), 1u);
+  WriteFileAtomically(dir_ / "same/train_config.json", config.dump());
+  EXPECT_THAT(Run("finetune --model vla --data d.hdf5" + rest).err, HasSubstr("resuming same at step 2 of 2"));
+}
+
+TEST_F(CliFinetuneTest, APolicyTunedOnQuestionsOrTextAloneStillActs) {
+  WriteActing("acting");
+  WritePng(dir_ / "seen.png", Image(16, 16).view());
+  for (const std::string how : {"questions.jsonl", "text.txt --block-size 32", "questions.jsonl --lora-rank 2"}) {
+    RunJson("finetune --model acting --max-steps 2 --batch-size 4 --eval-every 0 --restart --out tuned --data " + how);
+    EXPECT_EQ(ReadFile(dir_ / "tuned/dataset_statistics.json"), ReadFile(dir_ / "acting/dataset_statistics.json"));
+    const bool adapter = how.find("lora") != std::string::npos;
+    const Json action = RunJson("act --image seen.png --instruction go --model " +
+                                std::string(adapter ? "acting --adapter tuned" : "tuned"));
+    EXPECT_EQ(action["unnorm_key"], "base");
+    EXPECT_EQ(action["action"].size(), 7u);
+  }
+}
+
+TEST_F(CliFinetuneTest, AFewQuestionsBesideThousandsAreASourceAsWell) {
+  std::string many;
+  for (int i = 0; i < 4000; ++i) many += "{\"prompt\": \"q\", \"completion\": \"a\"}\n";
+  WriteFileAtomically(dir_ / "many.jsonl", many);
+  WriteFileAtomically(dir_ / "one.jsonl", "{\"prompt\": \"one\", \"completion\": \"b\"}\n");
+  const Result r = Run("finetune --model vla --data many.jsonl one.jsonl --out few --max-steps 1 --batch-size 2");
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("data: 3600 completions, 400 held out, 100.0% of the examples\n"
+                               "data: 1 completions, 0 held out, 0.028% of the examples\n"
+                               "note: --val-fraction 0.1 of so few holds out none"));
+}
+
+TEST_F(CliFinetuneTest, SoFewDemonstrationsThatNoneIsHeldOutAreNoted) {
+  WriteDemonstrations("nine.hdf5", 9);
+  const std::string rest = " --data nine.hdf5 --max-steps 1 --batch-size 2 --restart --out nine";
+  const Result r = Run("finetune --model vla" + rest);
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err,
+              HasSubstr("0 steps of 0 held out\nnote: --val-fraction 0.1 of so few holds out none, so nothing is "
+                        "measured on data like these\n"));
+  for (const char* how : {" --val-fraction 0", " --val-fraction 0.2"}) {
+    EXPECT_THAT(Run("finetune --model vla" + rest + how).err, ::testing::Not(HasSubstr("note:"))) << how;
+  }
+}
+
+TEST_F(CliFinetuneTest, TheMemoryThatIsAnnouncedIsWhatTheRunTakes) {
+  const Result r = Run(
+      "finetune --model vla --data demos.hdf5 --max-steps 1 --batch-size 512 --val-fraction 0 --threads 2 --json --out "
+      "memory");
+  ASSERT_EQ(r.status, 0) << r.err;
+  const auto number = [&](const std::string& before) {
+    const size_t at = r.err.find(before);
+    EXPECT_NE(at, std::string::npos) << before << "\n" << r.err;
+    return at == std::string::npos ? 0 : std::stod(r.err.substr(at + before.size()));
+  };
+  const double parameters = number("context 128: ") / 1e6, weights = number("memory: weights "),
+               gradients = number("gradients "), optimizer = number("optimizer "), activations = number("activations "),
+               total = number("in all ");
+  EXPECT_NEAR(weights, 4 * parameters, 0.1);
+  EXPECT_NEAR(gradients, 4 * parameters, 0.1);
+  EXPECT_NEAR(optimizer, 8 * parameters, 0.1);
+  EXPECT_NEAR(total, weights + gradients + optimizer + activations, 0.3);
+  const double peak = 1e3 * Json::parse(r.out)["peak_rss_gb"].get<double>();  // MB, as the plan's
+  RecordProperty("planned_mb", std::to_string(total));
+  RecordProperty("peak_mb", std::to_string(peak));
+  EXPECT_GT(total, 100);  // much more than a process without a model
+  EXPECT_GE(1.1 * total + 100, peak);
+  EXPECT_LE(0.5 * total, peak);
+}
+
+TEST_F(CliFinetuneTest, DemonstrationsAreKnownByTheirBeginningAndNoOtherBinaryIsText) {
+  std::filesystem::create_directory(dir_ / "kinds");
+  for (const char* name : {"kinds/DEMOS.HDF5", "kinds/demos.hdf", "kinds/demos.data"}) {
+    std::filesystem::copy_file(dir_ / "demos.hdf5", dir_ / name);
+    const Result r =
+        Run(std::string("finetune --model vla --max-steps 1 --batch-size 2 --restart --out kind --data ") + name);
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_THAT(r.err, HasSubstr("data: 72 steps of 18 demonstrations")) << name;
+  }
+  WriteFileAtomically(dir_ / "kinds/asks.JSONL", "{\"prompt\": \"q\", \"completion\": \"a\"}\n");
+  EXPECT_THAT(Run("finetune --model vla --max-steps 1 --batch-size 2 --out asks --data kinds/asks.JSONL").err,
+              HasSubstr("data: 1 completions"));
+  WriteFileAtomically(dir_ / "kinds/asks.json", "[]");
+  ExpectError("finetune --model vla --out x --data kinds/asks.json", 1, "kinds/asks.json: is JSON; expected .jsonl");
+  WriteFileAtomically(dir_ / "kinds/raw.bin", std::string("text\0more", 9));
+  ExpectError("finetune --model vla --out x --data kinds/raw.bin", 1, "kinds/raw.bin: has a NUL at byte 4");
+  WriteFileAtomically(dir_ / "kinds/empty.hdf5", "");
+  ExpectError("finetune --model vla --out x --data kinds/empty.hdf5", 1, "kinds/empty.hdf5");
+}
+
+TEST_F(CliFinetuneTest, FlagsOfTheOtherKindOfEvalAreWrongUsage) {
+  const std::string demos = "eval --model vla --data demos.hdf5 ", task = "eval --model model --task questions.jsonl ";
+  for (const char* flag : {"--limit 1", "--shots 1", "--shots-file questions.jsonl", "--separator x", "--seed 2"}) {
+    const std::string name(flag, std::string_view(flag).find(' '));
+    ExpectError(demos + flag, 2, name + " has no effect with --data");
+  }
+  for (const char* flag : {"--demonstrations 1", "--camera front", "--unnorm-key toy", "--actions"}) {
+    const std::string name(flag, std::min(std::string_view(flag).find(' '), std::string_view(flag).size()));
+    ExpectError(task + flag, 2, name + " has no effect with --task");
+  }
+  ExpectError(demos + "--demonstrations -1", 2, "--demonstrations is -1; it must be at least 0");
 }
 
 TEST_F(CliFinetuneTest, AnAdapterIsTrainedAndChangesTheActionsOfItsModel) {

@@ -11,6 +11,8 @@
 namespace kinetok {
 namespace {
 
+constexpr int64_t kHashedPictures = 16;
+
 // "FILE.hdf5:demo_3:17"
 struct StepReference {
   std::string file, demonstration;
@@ -155,9 +157,17 @@ std::string CompletionExamples::Summary() const {
 
 OrderedJson CompletionExamples::DescribeLines(int64_t first, int64_t last) const {
   if (first == last) return nullptr;
-  Sha256 hash;
+  Sha256 hash, pictures;
   for (int64_t i = first; i < last; ++i) hash.Update(file_.bytes().subspan(lines_[i].offset, lines_[i].size));
-  return {{"kind", "completions"}, {"sha256", hash.Hex()}, {"lines", last - first}};
+  OrderedJson json = {{"kind", "completions"}, {"sha256", hash.Hex()}, {"lines", last - first}};
+  if (!has_images_) return json;
+  const int64_t some = std::min(last - first, kHashedPictures);  // all of them would take longer than many a run
+  for (int64_t i = 0; i < some; ++i) {
+    const Example example = Make(lines_[first + i * (last - first) / some], true);
+    pictures.Update(std::as_bytes(std::span(example.pixels)));
+  }
+  json["pictures"] = pictures.Hex();
+  return json;
 }
 
 OrderedJson CompletionExamples::Describe() const {

@@ -227,7 +227,11 @@ class DocumentEncoder {
 
 void RequireFileUtf8(std::string_view text, const fs::path& file) {
   const size_t bad = FindInvalidUtf8(text);
-  if (bad == std::string_view::npos) return;
+  if (bad == std::string_view::npos) {  // a file of numbers may look like UTF-8, but no text has a NUL
+    const size_t nul = text.find('\0');
+    if (nul == std::string_view::npos) return;
+    Fail("{}: has a NUL at byte {}; training data must be text", file.string(), nul);
+  }
   Fail("{}: is not valid UTF-8 at byte {} (0x{:02X}); training data must be UTF-8 text", file.string(), bad,
        static_cast<unsigned char>(text[bad]));
 }

@@ -16,6 +16,7 @@
 namespace kinetok {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 TEST(ShuffledIndexTest, EveryEpochIsAPermutation) {
@@ -44,7 +45,7 @@ class Numbered : public ExampleSource {
   int64_t max_length() const override { return 2 + id_; }
   bool has_images() const override { return false; }
   void Check(int64_t) const override {}
-  std::string Summary() const override { return ""; }
+  std::string Summary() const override { return "source " + std::to_string(id_); }
   OrderedJson Describe() const override { return {{"id", id_}}; }
   OrderedJson DescribeHeldOut() const override { return nullptr; }
 
@@ -75,6 +76,37 @@ TEST(MixtureTest, SourcesHaveTheirSharesOfEveryBlockAndLoseNoExample) {
   EXPECT_EQ(mixture.Describe().size(), 3u);
 }
 
+TEST(MixtureTest, ASourceTooSmallForABlockHasItsShareOfALargerOne) {
+  const auto seen = [](double weight, uint64_t examples) {
+    const Mixture mixture({{std::make_shared<Numbered>(0), 8000}, {std::make_shared<Numbered>(1), weight}});
+    std::vector<int32_t> indices;
+    for (uint64_t i = 0; i < examples; ++i) {
+      const Example e = mixture.Read(4, i);
+      if (e.tokens[0] == 1) indices.push_back(e.tokens[1]);
+    }
+    std::sort(indices.begin(), indices.end());
+    return indices;
+  };
+  EXPECT_EQ(seen(3, 20000), (std::vector<int32_t>{0, 1, 2, 3, 4, 5, 6, 7}));  // 3.7 of 10,000, rounded
+  EXPECT_EQ(seen(5, 1000), (std::vector<int32_t>{0}));                        // 0.6 of 1000: the block that it was
+}
+
+// The order of a run that was made before must stay what it was: weights as a stage of the bundled robot has them.
+TEST(MixtureTest, TheOrderOfTheSmallestBlockIsAsItWas) {
+  const Mixture mixture({{std::make_shared<Numbered>(0), 0.3},
+                         {std::make_shared<Numbered>(1), 0.05},
+                         {std::make_shared<Numbered>(2), 1}});
+  std::vector<size_t> sources;
+  std::vector<uint64_t> indices;
+  for (const uint64_t i : {0, 1, 2, 3, 4, 5, 6, 7, 999, 1000, 123456}) {
+    const DrawPlace place = mixture.Locate(0, i);
+    sources.push_back(place.source);
+    indices.push_back(place.index);
+  }
+  EXPECT_EQ(sources, (std::vector<size_t>{2, 2, 2, 0, 2, 0, 2, 0, 2, 2, 2}));
+  EXPECT_EQ(indices, (std::vector<uint64_t>{679, 280, 122, 145, 309, 74, 120, 96, 168, 933, 91475}));
+}
+
 TEST(MixtureTest, ASingleSourceIsReadInItsOwnOrder) {
   const Mixture mixture({std::make_shared<Numbered>(0)});
   for (uint64_t i = 0; i < 20; ++i) EXPECT_EQ(mixture.Read(4, i).tokens[1], static_cast<int32_t>(i));
@@ -83,9 +115,9 @@ TEST(MixtureTest, ASingleSourceIsReadInItsOwnOrder) {
 TEST(MixtureTest, WeightsThatMakeNoSenseAreTold) {
   const auto error = [](std::vector<DataShare> shares) { return ErrorOf([&] { Mixture mixture(shares); }); };
   EXPECT_THAT(error({}), HasSubstr("no training data"));
-  EXPECT_THAT(error({{std::make_shared<Numbered>(0), 0}}), HasSubstr("is 0; it must be positive"));
-  EXPECT_THAT(error({{std::make_shared<Numbered>(0), 1}, {std::make_shared<Numbered>(1), 1e-6}}),
-              HasSubstr("less than one example in 1000"));
+  EXPECT_THAT(error({{std::make_shared<Numbered>(0), 0}}), HasSubstr("is 0 (source 0); it must be positive"));
+  EXPECT_THAT(error({{std::make_shared<Numbered>(0), 1}, {std::make_shared<Numbered>(1), 1e-12}}),
+              HasSubstr("the weight 1e-12 of a data source (source 1) is less than one example in 1000000000"));
 }
 
 class CompletionExamplesTest : public ::testing::Test {
@@ -150,6 +182,20 @@ TEST_F(CompletionExamplesTest, AnImageIsAFileOrAStepOfADemonstration) {
   EXPECT_EQ(blind.tokens.size() + 4, of_file.tokens.size());
   EXPECT_EQ(blind.labelled(), of_file.labelled());
   EXPECT_TRUE(data.has_images());
+}
+
+TEST_F(CompletionExamplesTest, OtherPicturesOfTheSameLinesAreOtherData) {
+  const ImageProcessor images(SiglipImages(4));
+  const auto describe = [&](uint8_t value) {
+    Image image(4, 4);
+    image.pixels[5] = value;
+    WritePng(folder_ / "a.png", image.view());
+    const fs::path file = folder_.Write("see.jsonl", R"({"image": "a.png", "prompt": "q", "completion": "x"})");
+    return CompletionExamples(file, Bytes(), &images, 4, {.held_out = 0, .eos = 0}).Describe();
+  };
+  EXPECT_EQ(describe(7), describe(7));
+  EXPECT_NE(describe(7)["pictures"], describe(200)["pictures"]);
+  EXPECT_EQ(describe(7)["sha256"], describe(200)["sha256"]);
 }
 
 TEST_F(CompletionExamplesTest, AWordForAPatchIsLearnedThere) {

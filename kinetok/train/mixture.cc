@@ -8,33 +8,52 @@
 
 namespace kinetok {
 
+namespace {
+
+// The end of each source's part of a block of that many examples, up to the first that gets none.
+std::vector<int64_t> PartsOf(const std::vector<DataShare>& shares, double sum, int64_t block) {
+  std::vector<int64_t> ends;
+  double before = 0;
+  for (const DataShare& share : shares) {
+    before += share.weight;
+    const auto end = std::llround(before / sum * static_cast<double>(block));
+    if (end == (ends.empty() ? 0 : ends.back())) break;
+    ends.push_back(end);
+  }
+  return ends;
+}
+
+}  // namespace
+
 Mixture::Mixture(std::vector<DataShare> shares) : shares_(std::move(shares)) {
   if (shares_.empty()) Fail("there is no training data; expected at least one source");
-  double sum = 0, before = 0;
+  double sum = 0;
   for (const DataShare& share : shares_) {
     if (!(share.weight > 0) || !std::isfinite(share.weight)) {
-      Fail("the weight of a data source is {}; it must be positive", share.weight);
+      Fail("the weight of a data source is {} ({}); it must be positive", share.weight, share.source->Summary());
     }
     sum += share.weight;
   }
-  int64_t last = 0;
-  for (const DataShare& share : shares_) {
-    before += share.weight;
-    const auto end = std::llround(before / sum * kMixtureBlock);
-    if (end == last) {
-      Fail("the weight {} of a data source is less than one example in {}; the weights sum to {}", share.weight,
-           kMixtureBlock, sum);
+  // A handful of questions beside thousands gets its share of a larger block; others keep the order of the smallest.
+  ends_ = PartsOf(shares_, sum, block_);
+  while (ends_.size() < shares_.size()) {
+    const DataShare& missed = shares_[ends_.size()];
+    if (block_ == kMaxMixtureBlock) {
+      Fail("the weight {} of a data source ({}) is less than one example in {}; the weights sum to {}", missed.weight,
+           missed.source->Summary(), block_, sum);
     }
-    ends_.push_back(last = end);
+    block_ *= 10;
+    ends_ = PartsOf(shares_, sum, block_);
   }
 }
 
 DrawPlace Mixture::Locate(uint64_t seed, uint64_t index) const {
   if (shares_.size() == 1) return {0, index};
-  const int64_t place = ShuffledIndex(seed, index, kMixtureBlock);
+  const int64_t place = ShuffledIndex(seed, index, block_);
   const auto source = static_cast<size_t>(std::upper_bound(ends_.begin(), ends_.end(), place) - ends_.begin());
   const int64_t first = source == 0 ? 0 : ends_[source - 1], count = ends_[source] - first;
-  return {source, index / kMixtureBlock * static_cast<uint64_t>(count) + static_cast<uint64_t>(place - first)};
+  const uint64_t before = index / static_cast<uint64_t>(block_);
+  return {source, before * static_cast<uint64_t>(count) + static_cast<uint64_t>(place - first)};
 }
 
 Example Mixture::Read(uint64_t seed, uint64_t index) const {

@@ -18,18 +18,20 @@ struct DataShare {
   double weight;  // examples drawn from it, relative to the others
 };
 
-// Which source example `index` of a run comes from, and the how manieth of that source it is. Of every
-// kMixtureBlock consecutive examples each source gives its share (rounded), in an order drawn from the seed; a single
-// source gives its examples one after the other.
+// Which source example `index` of a run comes from, and the how manieth of that source it is. Of every block of
+// consecutive examples each source gives its share (rounded), in an order drawn from the seed; a single source gives
+// its examples one after the other. A block has kMixtureBlock examples, or ten, a hundred ... times as many: the fewest
+// with at least one of every source.
 struct DrawPlace {
   size_t source;
   uint64_t index;
 };
-inline constexpr int64_t kMixtureBlock = 1000;
+inline constexpr int64_t kMixtureBlock = 1000, kMaxMixtureBlock = 1'000'000'000;
 
 class Mixture {
  public:
-  // Throws Error when there is no source, or a weight is not positive and finite, or rounds to no example of a block.
+  // Throws Error when there is no source, or a weight is not positive and finite, or rounds to no example of the
+  // largest block.
   explicit Mixture(std::vector<DataShare> shares);
 
   const std::vector<DataShare>& shares() const { return shares_; }
@@ -44,6 +46,7 @@ class Mixture {
 
  private:
   std::vector<DataShare> shares_;
+  int64_t block_ = kMixtureBlock;
   std::vector<int64_t> ends_;  // of each source's part of a block
 };
 

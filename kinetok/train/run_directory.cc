@@ -65,6 +65,20 @@ std::optional<Difference> FirstDifference(const Json& old, const Json& now, cons
   return std::nullopt;
 }
 
+// Takes out of `now`, at any depth, what is named in `later_fields` and has no counterpart in `old`.
+void RemoveUnsaved(const Json& old, std::span<const std::string> later_fields, Json& now) {
+  if (now.is_array() && old.is_array()) {
+    for (size_t i = 0; i < std::min(old.size(), now.size()); ++i) RemoveUnsaved(old[i], later_fields, now[i]);
+  }
+  if (!now.is_object() || !old.is_object()) return;
+  for (const std::string& key : later_fields) {
+    if (!old.contains(key)) now.erase(key);
+  }
+  for (auto& [key, value] : now.items()) {
+    if (old.contains(key)) RemoveUnsaved(old[key], later_fields, value);
+  }
+}
+
 // A number of the metadata; `T` is int64_t or double.
 template <class T>
 T ReadMetadata(const SafetensorsFile& file, const std::string& key) {
@@ -140,10 +154,13 @@ Json RunDirectory::SavedConfig() const {
   return config;
 }
 
-void RunDirectory::CheckConfig(const OrderedJson& config, std::span<const std::string> free_fields) const {
+void RunDirectory::CheckConfig(const OrderedJson& config, std::span<const std::string> free_fields,
+                               std::span<const std::string> later_fields) const {
   const Json old = SavedConfig();
   if (old.is_null()) return;
-  const auto difference = FirstDifference(old, Json(config), "", free_fields);
+  Json now(config);
+  RemoveUnsaved(old, later_fields, now);
+  const auto difference = FirstDifference(old, now, "", free_fields);
   if (!difference) return;
   Fail("{}: {} is {} in this run, now it is {}; give the old value to resume, or --restart to start over",
        (path_ / kConfig).string(), difference->key, difference->old_value, difference->new_value);

@@ -35,8 +35,10 @@ class RunDirectory {
   // The train_config.json that goes with the saved state; null without one.
   Json SavedConfig() const;
   // Throws Error naming the first field (as outer.inner) that differs from SavedConfig(), unless it is one of
-  // `free_fields`.
-  void CheckConfig(const OrderedJson& config, std::span<const std::string> free_fields) const;
+  // `free_fields`. Of `later_fields`, at any depth, only those are compared that the saved configuration has: older
+  // programs did not write them.
+  void CheckConfig(const OrderedJson& config, std::span<const std::string> free_fields,
+                   std::span<const std::string> later_fields = {}) const;
 
   // Where to write the file `name` while another of that name may still be needed; Begin gives it its name.
   std::filesystem::path Stage(const std::string& name);

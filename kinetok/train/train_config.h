@@ -29,7 +29,7 @@ struct TrainConfig {
   bool recompute = false;    // activations again in the backward pass, for memory
   int64_t save_every = 500;  // steps between checkpoints; 0: only at the end
   int64_t eval_every = 250;  // steps between evaluations; 0: only at the end
-  int64_t eval_batches = 0;  // of batch_size blocks of the validation data; 0: all of it
+  int64_t eval_batches = 0;  // of batch_size held-out examples that lie evenly among all; 0: all of them
   int64_t sample_every = 0;  // steps between samples; 0: none
   int64_t log_every = 10;    // steps between lines of log.jsonl
 
@@ -63,7 +63,7 @@ void VisitTrainConfig(Config& config, F&& fn) {
   fn("recompute", config.recompute, "Run layers again in the backward pass, for less memory");
   fn("save-every", config.save_every, "Steps between checkpoints; 0: only at the end");
   fn("eval-every", config.eval_every, "Steps between evaluations; 0: only at the end");
-  fn("eval-batches", config.eval_batches, "Evaluate on so many batches of the held-out text; 0: on all of it");
+  fn("eval-batches", config.eval_batches, "Evaluate on so many batches, evenly spread; 0: on all that is held out");
   fn("sample-every", config.sample_every, "Steps between samples; 0: none");
   fn("log-every", config.log_every, "Steps between lines of log.jsonl");
 }

@@ -12,6 +12,8 @@
 #include "kinetok/io/plot.h"
 #include "kinetok/kernels/elementwise.h"
 #include "kinetok/model/checkpoint.h"
+#include "kinetok/train/weights_fingerprint.h"
+#include "kinetok/vla/action_score.h"
 
 namespace kinetok {
 namespace {
@@ -148,7 +150,16 @@ Trainer::Trainer(Context& context, RunDirectory& directory, TrainingJob job)
     config_[key] = value;
     free_fields.push_back(key);
   }
-  directory_.CheckConfig(config_, free_fields);
+  std::vector<std::string> later_fields = {"pictures"};  // of what the data says of itself
+  for (const auto& [key, value] : job_.settings.items()) {
+    config_[key] = value;
+    later_fields.push_back(key);
+  }
+  if (!job_.base.empty()) {  // its weights, not its path: an adapter is for these, and a folder may be moved
+    config_["model-weights"] = WeightsFingerprint(job_.base);
+    later_fields.emplace_back("model-weights");
+  }
+  directory_.CheckConfig(config_, free_fields, later_fields);
 
   const TrainConfig& train = job_.train;
   const int64_t length = data_.max_length(), step_rows = train.SequencesPerStep() * length;
@@ -271,34 +282,40 @@ EvaluationResult Trainer::Evaluate() {
                                                    : std::numeric_limits<int64_t>::max();
   BatchBuffers batch;
   std::vector<int32_t> predictions;
-  double sum = 0, distance = 0;
-  int64_t labelled = 0, actions = 0, hits = 0;
+  std::optional<ActionScore> score;
+  if (job_.actions) score.emplace(*job_.actions, job_.varying_actions);
+  double sum = 0;
+  int64_t labelled = 0;
   for (const DataShare& share : job_.data) {
-    const int64_t count = std::min(share.source->held_out(), most);
+    const int64_t held_out = share.source->held_out(), count = std::min(held_out, most);
+    const auto place = [&](int64_t i) { return i * held_out / count; };  // of several files some of each are looked at
     for (int64_t first = 0; first < count; first += at_once) {
       std::vector<Example> examples(static_cast<size_t>(std::min(at_once, count - first)));
       ParallelFor(context_, static_cast<int64_t>(examples.size()), 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i) examples[i] = share.source->HeldOut(first + i);
+        for (int64_t i = begin; i < end; ++i) examples[i] = share.source->HeldOut(place(first + i));
       });
       batch.Clear();
       for (size_t i = 0; i < examples.size(); ++i) batch.Add(examples[i], static_cast<uint64_t>(first) + i);
       const TrainingBatch view = batch.View(0);
-      predictions.resize(job_.actions ? view.labels.size() : 0);
+      predictions.resize(score ? view.labels.size() : 0);
       evaluation_->Forward(context_, weights_.As<float>(), view, batch.losses(), predictions);
       for (const float row : batch.losses()) sum += static_cast<double>(row);
-      for (const Example& example : examples) labelled += example.labelled();
-      for (size_t i = 0; i < predictions.size(); ++i) {
-        if (!job_.actions->IsAction(view.labels[i])) continue;
-        ++actions;
-        hits += predictions[i] == view.labels[i] ? 1 : 0;
-        distance += std::abs(job_.actions->Decode(predictions[i]) - job_.actions->Decode(view.labels[i]));
+      size_t row = 0;
+      for (const Example& example : examples) {
+        labelled += example.labelled();
+        int64_t dimension = 0;
+        for (const int32_t label : example.labels) {
+          if (score && job_.actions->IsAction(label)) score->Add(dimension++, predictions[row], label);
+          ++row;
+        }
       }
     }
   }
   EvaluationResult result{.loss = sum / static_cast<double>(labelled)};
-  if (actions > 0) {
-    result.action_token_accuracy = static_cast<double>(hits) / static_cast<double>(actions);
-    result.action_l1 = distance / static_cast<double>(actions);
+  if (score && score->count() > 0) {
+    result.action_token_accuracy = score->accuracy();
+    result.varying_token_accuracy = score->varying_accuracy();
+    result.action_l1 = score->l1();
   }
   return result;
 }
@@ -310,6 +327,7 @@ void Trainer::EvaluateAndLog(RunLog& log, TrainingObserver& observer) {
   OrderedJson line = {{"step", step_}, {"val_loss", evaluated_->loss}};
   if (evaluated_->action_token_accuracy) {
     line["action_token_accuracy"] = *evaluated_->action_token_accuracy;
+    if (const auto varying = evaluated_->varying_token_accuracy) line["varying_token_accuracy"] = *varying;
     line["action_l1"] = *evaluated_->action_l1;
   }
   log.Append(line);

@@ -41,8 +41,10 @@ struct TrainingJob {
   std::filesystem::path base = {};  // the model of the same configuration that the run begins with; empty: random
   std::optional<LoraOptions> lora = std::nullopt;  // trained instead of the weights; the run's folder is an adapter
   std::optional<ActionTokenizer> actions = std::nullopt;  // of a policy: its evaluations look at the action tokens
+  std::vector<bool> varying_actions = {};                 // of each dimension, as ActionScore takes it
   std::map<std::string, std::string> files = {};          // more that belongs to the model: name and content
-  OrderedJson notes = OrderedJson::object();  // saved in train_config.json beside the rest; a resumed run may differ
+  OrderedJson notes = OrderedJson::object();     // saved in train_config.json beside the rest; a resumed run may differ
+  OrderedJson settings = OrderedJson::object();  // saved there too; a resumed run may not
 };
 
 // What a run needs and will do, known before its first step. Sizes in bytes.
@@ -66,9 +68,10 @@ struct StepEvent {
 // What the held-out examples say about a model.
 struct EvaluationResult {
   double loss = 0;  // nats, the mean over all labelled positions
-  // Of the positions whose label is an action token, as OpenVLA counts them: how often it is the likeliest token, and
-  // the mean distance of what that token decodes to from the label's value, in [0, 2]. Absent without such positions.
-  std::optional<double> action_token_accuracy = std::nullopt, action_l1 = std::nullopt;
+  // Of the positions whose label is an action token, by the likeliest token there (ActionScore); absent without any.
+  // The second leaves out the dimensions that are constant, and is absent when all are.
+  std::optional<double> action_token_accuracy = std::nullopt, varying_token_accuracy = std::nullopt,
+                        action_l1 = std::nullopt;
   bool operator==(const EvaluationResult&) const = default;
 };
 
@@ -106,7 +109,7 @@ class Trainer {
   // loss, the gradient or a weight stops being finite (what was saved last is kept), and when a file cannot be written.
   TrainingResult Run(TrainingObserver& observer, const std::atomic<bool>* stop = nullptr);
 
-  // Over the held-out examples of every source (eval_batches limits them).
+  // Over the held-out examples of every source, or, with eval_batches, over so many that lie evenly among them.
   EvaluationResult Evaluate();
 
  private:

@@ -10,7 +10,6 @@
 
 #include "kinetok/io/safetensors.h"
 #include "kinetok/model/checkpoint.h"
-#include "kinetok/model/model.h"
 #include "kinetok/train/trainer_test_run.h"
 
 namespace kinetok {
@@ -61,17 +60,6 @@ TEST(TrainerTest, LearnsARepetitiveText) {
   EXPECT_TRUE(fs::exists(folder / "out/loss.svg"));
 }
 
-// Stops the run after a step.
-class StopAfter : public TrainingObserver {
- public:
-  explicit StopAfter(int64_t step) : step_(step) {}
-  void OnStep(const StepEvent& event) override { stop = event.step == step_; }
-  std::atomic<bool> stop = false;
-
- private:
-  int64_t step_;
-};
-
 TEST(TrainerTest, ARunInterruptedAndResumedHasTheBitsOfOneThatWasNot) {
   const TemporaryFolder folder;
   const TinyRun run(folder);
@@ -119,35 +107,6 @@ TEST(TrainerTest, TheDirectoryLoadsAsAModelWithTheTrainedWeights) {
   std::vector<float> loaded(static_cast<size_t>(list.elements));
   LoadParameters(folder / "out", config, list, loaded);
   EXPECT_TRUE(std::equal(loaded.begin(), loaded.end(), trainer.weights().begin(), trainer.weights().end()));
-}
-
-TEST(TrainerTest, TheValidationLossIsTheMeanOverConsecutiveBlocks) {
-  const TemporaryFolder folder;
-  TinyRun run(folder);
-  Context context(1, BestIsa());
-  RunDirectory directory(folder / "out", false);
-  Trainer trainer(context, directory, run.Job());
-  const TokenRange& data = run.split().validation;
-  ASSERT_NE((data.size - 1) % run.train().block_size, 0);  // the last block is shorter
-  const auto model = Model::FromParameters(context, run.job().model, trainer.weights(), DType::kF32, nullptr);
-  double sum = 0;
-  for (int64_t first = 0; first + 1 < data.size; first += run.train().block_size) {
-    const int64_t length = std::min(run.train().block_size, data.size - 1 - first);
-    std::vector<int32_t> ids(static_cast<size_t>(length) + 1);
-    data.Read(first, ids);
-    KvCache cache(run.job().model);
-    const int sequence = cache.NewSequence();
-    std::vector<BatchRow> rows;
-    for (int64_t i = 0; i < length; ++i) rows.push_back({ids[i], sequence, true});
-    Workspace workspace;
-    const Rows<const float> logits = model->Forward(context, rows, cache, workspace);
-    for (int64_t i = 0; i < length; ++i) {
-      double total = 0;
-      for (int64_t c = 0; c < logits.width; ++c) total += std::exp(static_cast<double>(logits[i][c]));
-      sum += std::log(total) - static_cast<double>(logits[i][ids[i + 1]]);
-    }
-  }
-  EXPECT_NEAR(trainer.Evaluate().loss, sum / static_cast<double>(data.size - 1), 1e-5);
 }
 
 // Every file of a folder, by its path in it.

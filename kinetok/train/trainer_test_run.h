@@ -73,6 +73,17 @@ class TinyRun {
   DataSplit split_;
 };
 
+// Stops the run after a step.
+class StopAfter : public TrainingObserver {
+ public:
+  explicit StopAfter(int64_t step) : step_(step) {}
+  void OnStep(const StepEvent& event) override { stop = event.step == step_; }
+  std::atomic<bool> stop = false;
+
+ private:
+  int64_t step_;
+};
+
 inline std::string Weights(const std::filesystem::path& dir) {
   return ReadFile(dir / "model.safetensors");
 }

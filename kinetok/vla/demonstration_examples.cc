@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/sha256.h"
 #include "kinetok/vla/image_prompt.h"
 
 namespace kinetok {
+
+namespace {
+constexpr std::ptrdiff_t kHashedPictures = 16;  // of each file
+}  // namespace
 
 std::vector<double> OpenIsOne(std::span<const double> action) {
   std::vector<double> out(action.begin(), action.end());
@@ -104,10 +109,21 @@ std::string DemonstrationExamples::Summary() const {
                      training_demonstrations_, held_out_.size(), held_out_demonstrations_);
 }
 
-// The actions' bits stand for the files: hashing every image would take longer than many a run.
+// The actions' bits and some images of each file stand for the files: hashing every image would take longer than many a
+// run.
 OrderedJson DemonstrationExamples::DescribePlaces(const std::vector<Place>& places) const {
   if (places.empty()) return nullptr;
-  Sha256 hash;
+  Sha256 hash, pictures;
+  for (auto first = places.begin(); first != places.end();) {
+    const auto last = std::find_if(first, places.end(), [&](const Place& p) { return p.file != first->file; });
+    const std::ptrdiff_t count = last - first, some = std::min<std::ptrdiff_t>(count, kHashedPictures);
+    for (std::ptrdiff_t i = 0; i < some; ++i) {
+      const Place& p = first[i * count / some];
+      const Image image = files_[p.file].ReadImage(p.demonstration, p.step);
+      pictures.Update(std::as_bytes(std::span(image.pixels)));
+    }
+    first = last;
+  }
   for (const Place& p : places) {
     const DemonstrationFile& file = files_[p.file];
     const int64_t dimensions = file.dimensions();
@@ -115,7 +131,7 @@ OrderedJson DemonstrationExamples::DescribePlaces(const std::vector<Place>& plac
     hash.Update(std::as_bytes(action));
     hash.Update(std::as_bytes(std::span(prompts_[p.file][p.demonstration])));
   }
-  return {{"kind", "demonstrations"}, {"sha256", hash.Hex()}, {"steps", places.size()}};
+  return {{"kind", "demonstrations"}, {"sha256", hash.Hex()}, {"pictures", pictures.Hex()}, {"steps", places.size()}};
 }
 
 OrderedJson DemonstrationExamples::Describe() const {

@@ -30,7 +30,7 @@ class DemonstrationExamplesTest : public ::testing::Test {
   }
 
   // `count` demonstrations of 3, 4, 5 ... steps, whose x runs from -1 to 1 and whose gripper opens and closes.
-  fs::path Write(const std::string& name, int count) const {
+  fs::path Write(const std::string& name, int count, uint8_t mask = 0) const {
     DemonstrationWriter writer(dir_ / name, {{"image_rotation", 0}});
     for (int d = 0; d < count; ++d) {
       Demonstration demo;
@@ -38,7 +38,7 @@ class DemonstrationExamplesTest : public ::testing::Test {
       for (int step = 0; step < 3 + d; ++step) {
         Image image(10, 8);
         for (size_t i = 0; i < image.pixels.size(); ++i) {
-          image.pixels[i] = static_cast<uint8_t>(i + static_cast<size_t>(16 * d + step));
+          image.pixels[i] = static_cast<uint8_t>(i + static_cast<size_t>(16 * d + step)) ^ mask;
         }
         demo.images.push_back(std::move(image));
         const double x = 2.0 * step / (2 + d) - 1;
@@ -189,6 +189,15 @@ TEST_F(DemonstrationExamplesTest, ALimitTakesTheFirstDemonstrationsAndAugmentati
   EXPECT_NE(plain.Describe(), changed.Describe());
   EXPECT_NE(plain.Describe(), one.Describe());
   EXPECT_EQ(plain.DescribeHeldOut(), changed.DescribeHeldOut());
+}
+
+TEST_F(DemonstrationExamplesTest, OtherPicturesOfTheSameActionsAreOtherData) {
+  const DemonstrationExamples first({Write("a.hdf5", 4), Write("b.hdf5", 3)}, Format(), {});
+  const DemonstrationExamples copy({Write("c.hdf5", 4), Write("d.hdf5", 3)}, Format(), {});
+  EXPECT_EQ(copy.Describe(), first.Describe());
+  const DemonstrationExamples inverted({Write("c.hdf5", 4), Write("d.hdf5", 3, 0xFF)}, Format(), {});
+  EXPECT_EQ(inverted.Describe()["sha256"], first.Describe()["sha256"]);
+  EXPECT_NE(inverted.Describe()["pictures"], first.Describe()["pictures"]);
 }
 
 TEST_F(DemonstrationExamplesTest, LiberosGripperBecomesOneOpenAndZeroClosed) {

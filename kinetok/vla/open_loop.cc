@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kinetok/base/error.h"
+#include "kinetok/vla/action_score.h"
 #include "kinetok/vla/demonstration_examples.h"
 
 namespace kinetok {
@@ -23,7 +24,7 @@ OpenLoopReport ScoreOpenLoop(Policy& policy, const DemonstrationFile& file, cons
   report.l1_by_dimension.assign(static_cast<size_t>(dimensions), 0);
 
   const ActionTokenizer& tokenizer = policy.config().actions;
-  int64_t hits = 0;
+  ActionScore score(tokenizer, VaryingDimensions(statistics));
   for (int64_t d = 0; d < report.demonstrations; ++d) {
     for (int64_t step = 0; step < demonstrations[d].steps; ++step, ++report.steps) {
       if (options.progress) options.progress(report.steps, total);
@@ -32,18 +33,17 @@ OpenLoopReport ScoreOpenLoop(Policy& policy, const DemonstrationFile& file, cons
       const auto shown = OpenIsOne(std::span(file.Actions(d)).subspan(step * dimensions, dimensions));
       const std::vector<double> normalized = statistics.Normalize(shown);
       for (int64_t i = 0; i < dimensions; ++i) {
-        const int32_t label = tokenizer.Encode(normalized[i]);
-        hits += action.tokens[i] == label ? 1 : 0;
-        report.action_l1 += std::abs(action.normalized[i] - tokenizer.Decode(label));
+        score.Add(i, action.tokens[i], tokenizer.Encode(normalized[i]));
         report.l1_by_dimension[i] += std::abs(action.values[i] - shown[i]);
       }
       report.actions.push_back(action.tokens);
     }
   }
-  const auto steps = static_cast<double>(report.steps), values = steps * static_cast<double>(dimensions);
-  report.action_token_accuracy = static_cast<double>(hits) / values;
-  report.action_l1 /= values;
-  for (double& l1 : report.l1_by_dimension) l1 /= steps;
+  report.action_token_accuracy = score.accuracy();
+  report.varying_token_accuracy = score.varying_accuracy();
+  report.accuracy_by_dimension = score.accuracy_by_dimension();
+  report.action_l1 = score.l1();
+  for (double& l1 : report.l1_by_dimension) l1 /= static_cast<double>(report.steps);
   return report;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "kinetok/io/demonstrations.h"
@@ -18,9 +19,10 @@ struct OpenLoopOptions {
 
 struct OpenLoopReport {
   int64_t demonstrations = 0, steps = 0;
-  // As training counts them, but with the policy's own tokens before each: how often the token is the demonstration's,
-  // and how far its value is from it, normalised, in [0, 2].
+  // As training counts them (ActionScore), but with the policy's own tokens before each.
   double action_token_accuracy = 0, action_l1 = 0;
+  std::optional<double> varying_token_accuracy;  // without the dimensions that the statistics call constant
+  std::vector<double> accuracy_by_dimension;
   std::vector<double> l1_by_dimension;        // in the action's own units
   std::vector<std::vector<int32_t>> actions;  // of each step, the tokens
 };
