@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <thread>
 
 #include "kinetok/io/io_test_files.h"
@@ -60,6 +61,23 @@ TEST_F(ActServiceTest, AnInstructionBeyondTheModelsContextIsA400) {
   const Answer answer = service.Act(Body(std::string(300, 'x')));
   EXPECT_EQ(answer.status, 400);
   EXPECT_THAT(answer.body, HasSubstr("context holds 200"));
+  // Told at once, also while others wait.
+  std::optional<Turns::Turn> turn = service.turns().Take();
+  EXPECT_EQ(service.Act(Body(std::string(300, 'x'))).status, 400);
+}
+
+TEST_F(ActServiceTest, AFaultOfTheModelIsA500AndNotTheClients) {
+  const ParameterList list(config);
+  SaveCheckpoint(dir, config, std::vector<float>(static_cast<size_t>(list.elements), std::nanf("")),
+                 policy.model().tokenizer(), DType::kF32);
+  Policy broken(dir, {.threads = 1, .isa = "auto"});
+  ActService service(broken, {});
+  const Answer answer = service.Act(Body("reach"));
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_THAT(Json::parse(answer.body).at("error").get<std::string>(), HasSubstr("logits hold NaN"));
+  EXPECT_EQ(service.Act("nonsense").status, 400);
+  EXPECT_EQ(service.Act(Body(std::string(300, 'x'))).status, 400);
+  EXPECT_EQ(Json::parse(service.Health().body).at("answered"), 0);
 }
 
 TEST_F(ActServiceTest, AKeyIsNeededWhenThereAreSeveralAndMayHaveADefault) {
