@@ -14,6 +14,7 @@ namespace {
 
 using Clock = ClientStream::Clock;
 
+constexpr int64_t kRoomBytes = 64 << 10;                // what is asked for at a time
 constexpr std::chrono::milliseconds kLinger{5'000}, kLingerAtStop{200};
 
 bool WouldBlock() {
@@ -69,29 +70,54 @@ bool ClientStream::AwaitRequest() {
   return true;
 }
 
+// Of what has arrived, at most `size` bytes.
+std::string_view ClientStream::Next(size_t size) {
+  const std::string_view next(buffer_.data() + begin_of_data_, std::min(size, end_of_data_ - begin_of_data_));
+  begin_of_data_ += next.size();
+  if (unread_body_) {
+    *unread_body_ -= static_cast<int64_t>(next.size());
+  } else {
+    head_ += static_cast<int64_t>(next.size());
+  }
+  return next;
+}
+
 int64_t ClientStream::Read(char* data, size_t size) {
   if (!unread_body_ && head_ >= limits_.head_bytes) fault_ = Fault::kLongHead;
   if (fault_ == Fault::kLongHead) return -1;
   const auto deadline = std::min(Clock::now() + limits_.silence, deadline_);
   if (begin_of_data_ == end_of_data_ && !Fill(deadline)) return fault_ == Fault::kClosed ? 0 : -1;
-  const size_t n = std::min(size, end_of_data_ - begin_of_data_);
-  std::memcpy(data, buffer_.data() + begin_of_data_, n);
-  begin_of_data_ += n;
-  if (unread_body_) {
-    *unread_body_ -= static_cast<int64_t>(n);
-  } else {
-    head_ += static_cast<int64_t>(n);
-  }
-  return static_cast<int64_t>(n);
+  const std::string_view next = Next(size);
+  std::memcpy(data, next.data(), next.size());
+  return static_cast<int64_t>(next.size());
 }
 
-std::optional<std::string> ClientStream::ReadBody() {
-  deadline_ = Clock::now() + limits_.request;  // the client may have had to wait for room
-  std::string body(static_cast<size_t>(unread_body()), '\0');
-  for (size_t at = 0; at < body.size();) {
-    const int64_t n = Read(body.data() + at, body.size() - at);
-    if (n <= 0) return std::nullopt;
-    at += static_cast<size_t>(n);
+std::optional<std::string> ClientStream::ReadBody(ByteBudget::Share& room) {
+  const auto patience = Clock::now() + limits_.request;
+  deadline_ = patience;
+  auto pace = Clock::now() + limits_.silence;
+  std::string body;
+  body.reserve(static_cast<size_t>(unread_body()));  // addresses alone: the system gives memory as bytes are written
+  for (int64_t free = 0, paced = 0; unread_body() > 0;) {
+    if (begin_of_data_ == end_of_data_ && !Fill(std::min(pace, deadline_))) return std::nullopt;
+    if (free == 0) {
+      const auto begin = Clock::now();
+      free = std::min(unread_body(), kRoomBytes);
+      if (!room.Grow(free, patience)) {
+        fault_ = Fault::kNoRoom;
+        return std::nullopt;
+      }
+      pace += Clock::now() - begin;
+      deadline_ += Clock::now() - begin;
+    }
+    const std::string_view next = Next(static_cast<size_t>(free));
+    body += next;
+    free -= static_cast<int64_t>(next.size());
+    paced += static_cast<int64_t>(next.size());
+    if (paced >= kPaceBytes) {
+      paced = 0;
+      pace = Clock::now() + limits_.silence;
+    }
   }
   return body;
 }
