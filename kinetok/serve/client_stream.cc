@@ -8,12 +8,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace kinetok {
 namespace {
 
 using Clock = ClientStream::Clock;
 
+constexpr std::string_view kAnswerBegin = "HTTP/1.1 ";  // whatever its status
+constexpr std::chrono::milliseconds kRejection{20};     // a round trip through a local network, and time to spare
 constexpr int64_t kRoomBytes = 64 << 10;                // what is asked for at a time
 constexpr std::chrono::milliseconds kLinger{5'000}, kLingerAtStop{200};
 
@@ -124,6 +127,7 @@ std::optional<std::string> ClientStream::ReadBody(ByteBudget::Share& room) {
 
 bool ClientStream::Write(std::string_view data) {
   wrote_ = true;
+  data.remove_prefix(std::min(std::exchange(sent_ahead_, 0), data.size()));
   const auto last = Clock::now() + limits_.request;
   while (!data.empty()) {
     const ssize_t n = send(socket_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -136,10 +140,19 @@ bool ClientStream::Write(std::string_view data) {
   return true;
 }
 
-bool ClientStream::Gone() const {
+bool ClientStream::Gone() {
+  const auto broken = [this](std::chrono::milliseconds patience) {
+    pollfd wanted{socket_, 0, 0};
+    return poll(&wanted, 1, static_cast<int>(patience.count())) > 0 && (wanted.revents & (POLLERR | POLLHUP)) != 0;
+  };
+  if (broken(std::chrono::milliseconds(0))) return true;
   char byte = 0;
   const ssize_t n = recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n == 0 || (n < 0 && !WouldBlock() && errno != EINTR);
+  if (n > 0) return false;
+  if (n < 0) return !WouldBlock() && errno != EINTR;
+  const ssize_t sent = send(socket_, kAnswerBegin.data(), kAnswerBegin.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  sent_ahead_ = static_cast<size_t>(std::max<ssize_t>(sent, 0));
+  return broken(kRejection);
 }
 
 void ClientStream::Linger() {

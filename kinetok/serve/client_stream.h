@@ -48,8 +48,10 @@ class ClientStream {
   bool Write(std::string_view data);
   bool wrote() const { return wrote_; }  // since AwaitRequest
 
-  // Whether the client has closed its side.
-  bool Gone() const;
+  // Whether nobody is there to read an answer. A client that has ended its sending may still listen: to find out, it is
+  // sent the first bytes of its answer, and waited for a moment; one that has left rejects them. To be called at most
+  // once a request, before its answer.
+  bool Gone();
 
   // Lets a client that is still sending read its answer: closing a socket with unread bytes would destroy it.
   void Linger();
@@ -72,6 +74,7 @@ class ClientStream {
   int64_t head_ = 0;                    // bytes read of it
   std::optional<int64_t> unread_body_;  // empty inside the head
   bool wrote_ = false;
+  size_t sent_ahead_ = 0;  // bytes of the answer that Gone has sent
 };
 
 }  // namespace kinetok

@@ -255,6 +255,22 @@ TEST_F(ServerTest, AClientThatHasSaidAllMayStillListen) {
   EXPECT_EQ(client.Receive().body, Expected());
 }
 
+TEST_F(ServerTest, AClientThatHasSaidAllMayStillListenWhileItWaits) {
+  Start();
+  std::optional<Turns::Turn> turn = service().turns().Take();
+  TestClient client(port()), open(port());
+  const std::string body = Body(), expected = Expected();
+  client.Send(fmt::format("POST /act HTTP/1.1\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
+  client.EndSending();
+  AwaitQueue(2);
+  turn.reset();
+  const TestResponse response = client.Receive();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, expected);
+  EXPECT_TRUE(client.AtEnd());
+  EXPECT_EQ(open.Post("/act", body).body, expected);
+}
+
 TEST_F(ServerTest, NothingIsComputedForAClientThatHasLeft) {
   Start();
   std::optional<Turns::Turn> turn = service().turns().Take();
