@@ -8,6 +8,11 @@
 #include "kinetok/base/error.h"
 
 namespace kinetok {
+namespace {
+
+constexpr size_t kLongBody = 2 << 20;  // bytes; a camera's image of 640 x 480 is shorter
+
+}  // namespace
 
 Answer ErrorAnswer(int status, std::string_view sentence) {
   return {status, Json({{"error", sentence}}).dump(-1, ' ', true, Json::error_handler_t::replace)};
@@ -36,7 +41,8 @@ Answer ActService::Act(std::string body, const std::function<bool()>& gone) {
 }
 
 ActRequest ActService::Read(std::string body) const {
-  ActRequest request = ParseActRequest(body, options_.max_image_pixels);
+  const auto turn = (body.size() > kLongBody ? long_bodies_ : short_bodies_).Take();
+  ActRequest request = ParseActRequest(std::move(body), options_.max_image_pixels);
   if (request.unnorm_key.empty()) request.unnorm_key = options_.unnorm_key;
   policy_.CheckRequest(request.image.view(), request.instruction, request.unnorm_key);
   return request;

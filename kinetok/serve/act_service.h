@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 
 #include "kinetok/serve/act_request.h"
@@ -55,6 +56,8 @@ class ActService {
   Policy& policy_;
   const ActServiceOptions options_;
   Turns turns_;
+  // Reading takes several times a body's memory: one long body at a time, and one short one that need not wait for it.
+  mutable Turns long_bodies_{std::numeric_limits<int64_t>::max()}, short_bodies_{std::numeric_limits<int64_t>::max()};
   std::atomic<int64_t> answered_ = 0;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

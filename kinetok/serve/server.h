@@ -8,7 +8,8 @@
 //   GET /health   {"status": "ok", "model", "unnorm_keys", "queue", "answered", "uptime_s"}
 //
 // Every other request gets a status of 4xx or 5xx and {"error": "..."}. No client can stop the server, make it wait
-// longer than the timeouts say, or take more memory than the limits say.
+// longer than the timeouts say, or take more memory than max_held_bytes for all bodies and the images that came in
+// them, and six times a body's size while it is read: of those longer than 2 MiB one at a time is, of the others too.
 #pragma once
 
 #include <atomic>
