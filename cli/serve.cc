@@ -1,6 +1,7 @@
 // kinetok serve: a policy over HTTP, for robots that ask as OpenVLA's clients do.
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <csignal>
 #include <filesystem>
@@ -33,8 +34,18 @@ void NoteRequest(const ServedRequest& r) {
   Note(line + "\n");
 }
 
+// Left to itself, malloc learns to keep freed blocks as long as bodies, in an arena a thread: many times the memory
+// that the server's limits allow.
+void ReturnFreedMemory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 2 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+#endif
+}
+
 int Serve(const Common& common, Flags& flags) {
   RequireHttp();
+  ReturnFreedMemory();
   RequireModel(flags.model);
   if (!flags.api_key_file.empty()) flags.server.api_key = ReadApiKey(flags.api_key_file);
   if (flags.verbose) flags.server.on_request = NoteRequest;

@@ -75,6 +75,7 @@ function(kinetok_tests room)
   endif()
   gtest_discover_tests(${name} PROPERTIES LABELS ${label} TIMEOUT 900
                        ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
+                       ENVIRONMENT_MODIFICATION "TSAN_OPTIONS=set:suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp"
                        DISCOVERY_TIMEOUT 120)
 endfunction()
 

@@ -25,7 +25,7 @@ void Decode(std::string_view text) {
 }
 
 void Parse(std::string_view body) {
-  const kinetok::ActRequest request = kinetok::ParseActRequest(body, kPixels);
+  const kinetok::ActRequest request = kinetok::ParseActRequest(std::string(body), kPixels);
   const kinetok::ImageView view = request.image.view();
   kinetok::CheckImageView(view);
   Require(view.width * view.height <= kPixels &&

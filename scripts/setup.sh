@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing of the named groups of packages.txt (default: build). With nothing missing it only looks:
-# no network, no rights needed. KINETOK_SKIP_SETUP=1 skips it, for systems other than Debian.
+# Installs what is missing of the named groups of packages.txt (default: build), and for "test" the Python of
+# scripts/python_env.sh. With nothing missing it only looks: no network, no rights needed. KINETOK_SKIP_SETUP=1 skips
+# it, for systems other than Debian.
 #   scripts/setup.sh [build] [test] [ci]
 set -euo pipefail
 [[ ${KINETOK_SKIP_SETUP:-} == 1 ]] && exit 0
@@ -24,16 +25,20 @@ installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}"
 for package in "${packages[@]}"; do
   grep -qxF "installed $package" <<<"$installed" || missing+=("$package")
 done
-((${#missing[@]})) || exit 0
-
-as_root=()
-if ((EUID != 0)); then
-  if ! command -v sudo >/dev/null; then
-    echo "setup: installing packages needs root or sudo; ask for: apt-get install ${missing[*]}" >&2
-    exit 1
+install() {
+  local as_root=()
+  if ((EUID != 0)); then
+    if ! command -v sudo >/dev/null; then
+      echo "setup: installing packages needs root or sudo; ask for: apt-get install ${missing[*]}" >&2
+      exit 1
+    fi
+    as_root=(sudo)
   fi
-  as_root=(sudo)
-fi
-echo "setup: installing ${missing[*]}" >&2
-"${as_root[@]}" apt-get update -qq >&2
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+  echo "setup: installing ${missing[*]}" >&2
+  "${as_root[@]}" apt-get update -qq >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+if ((${#missing[@]})); then install; fi
+for group in "$@"; do
+  [[ $group != test ]] || scripts/python_env.sh
+done

@@ -4,7 +4,9 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <thread>
 
+#include "kinetok/io/io_test_files.h"
 #include "kinetok/serve/act_request_cases.h"
 #include "kinetok/serve/json_numpy.h"
 #include "kinetok/serve/test_client.h"
@@ -40,9 +42,10 @@ class Running {
   }
   // The exit status; 128 and the signal when one ended it.
   int End(int signal) {
-    kill(pid_, signal);
+    Signal(signal);
     return Wait();
   }
+  void Signal(int signal) const { kill(pid_, signal); }
   int Wait() {
     int status = 0;
     waitpid(std::exchange(pid_, -1), &status, 0);
@@ -82,6 +85,22 @@ TEST_F(CliServeTest, AnswersAsActDoesUntilItIsTerminated) {
   EXPECT_EQ(server.End(SIGTERM), 0);
   EXPECT_EQ(server.err(), fmt::format("serving {} at http://127.0.0.1:{} (POST /act, GET /health; Ctrl-C ends it)\n",
                                       dir.string(), server.port()));
+}
+
+TEST_F(CliServeTest, ARequestThatHasBegunIsAnsweredBeforeATerminationEndsIt) {
+  Running server(dir, Arguments());
+  TestClient client(server.port());
+  const std::string body = ActRequestJson(View(), "reach").dump();
+  client.Send(fmt::format("POST /act HTTP/1.1\r\nContent-Length: {}\r\n\r\n{}", body.size(), body.substr(0, 100)));
+  server.Signal(SIGTERM);
+  while (ErrorOf([&] { TestClient(server.port()); }).empty()) {  // until nobody listens any more
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  client.Send(body.substr(100));
+  const TestResponse response = client.Receive();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, EncodeDoubles(Act()).dump());
+  EXPECT_EQ(server.Wait(), 0);
 }
 
 TEST_F(CliServeTest, AnInterruptEndsItWith130) {

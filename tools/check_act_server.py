@@ -2,27 +2,34 @@
 """Asks `kinetok serve` as OpenVLA's clients do, and compares with `kinetok act` on the same images.
 
     check_act_server.py --kinetok build/release/kinetok [--model DIR --unnorm-key KEY]
-        (needs numpy, requests, json_numpy, pillow)
+        (needs tools/requirements.txt, which scripts/python_env.sh installs; without it the exit status is 77)
 
 Without --model the policy is a small random one in OpenVLA's layout. What is sent is what openvla's vla-scripts/deploy.py
 documents: requests.post(url, json={"image": array, "instruction": text}).json() after json_numpy.patch(), and the same
-as {"encoded": json_numpy.dumps(...)}. Fails unless every action is the same double for double.
+as {"encoded": json_numpy.dumps(...)}. Fails unless every action is the same double for double, also of a request that
+SIGTERM comes into the midst of.
 """
 import argparse
 import concurrent.futures
+import http.client
 import json
 import pathlib
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-import json_numpy
-import numpy as np
-import requests
-from PIL import Image
+try:
+    import json_numpy
+    import numpy as np
+    import requests
+    from PIL import Image
+except ImportError as missing:
+    print(f"skipped: {missing}; scripts/python_env.sh installs what is needed")
+    sys.exit(77)
 
 json_numpy.patch()
 
@@ -75,7 +82,8 @@ class Server:
         if unnorm_key:
             words += ["--unnorm-key", unnorm_key]
         self.process = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, text=True)
-        self.url = json.loads(self.process.stdout.readline())["url"]
+        place = json.loads(self.process.stdout.readline())
+        self.url, self.port = place["url"], place["port"]
 
     def __enter__(self):
         return self
@@ -91,6 +99,32 @@ class Server:
     def act_encoded(self, image, instruction):
         payload = {"encoded": json_numpy.dumps({"image": image, "instruction": instruction})}
         return json_numpy.loads(requests.post(f"{self.url}/act", json=payload).json())
+
+
+def await_refusal(port):
+    """Returns once nobody listens any more."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            return
+        except ConnectionResetError:
+            pass
+        time.sleep(0.01)
+
+
+def act_in_the_midst_of_which_it_ends(server, image, instruction):
+    """The action, and the server's exit status."""
+    body = json.dumps({"image": image, "instruction": instruction}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.putrequest("POST", "/act")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body[:len(body) // 2])
+    server.process.send_signal(signal.SIGTERM)
+    await_refusal(server.port)
+    connection.send(body[len(body) // 2:])
+    response = connection.getresponse()
+    return json_numpy.loads(response.read()) if response.status == 200 else None, server.process.wait(60)
 
 
 def same(a, b):
@@ -141,6 +175,10 @@ def main():
             health = requests.get(f"{server.url}/health").json()
             print(f"health   {json.dumps(health)}")
             failures += health["answered"] != 2 * len(cases) + args.clients
+        with Server(args.kinetok, model, args.unnorm_key) as server:
+            action, status = act_in_the_midst_of_which_it_ends(server, cases[0][0], cases[0][2])
+            failures += not same(action, expected[0]) or status != 0
+            print(f"SIGTERM  {'the same' if same(action, expected[0]) else action}, exit status {status}")
     print("passed" if not failures else f"FAILED: {failures} differences")
     return failures != 0
 

@@ -223,6 +223,18 @@ TEST(JsonTest, FieldsOfTheWrongKindAreNamedWithTheirValue) {
 TEST(JsonTest, LongValuesAreShortenedInMessages) {
   EXPECT_EQ(Shorten(Json(std::string(500, 'x'))).size(), 60u);
   EXPECT_EQ(Shorten(Json("\xff")), "\"\\ufffd\"");
+  // As the whole value printed and then cut, wherever its length lies.
+  const std::string pixels(5000, 'A'), umlauts = [] {
+    std::string text = "x";
+    for (int i = 0; i < 500; ++i) text += "\u00e9";
+    return text;
+  }();
+  for (const Json& value : {Json(pixels), Json(umlauts), Json({{"image", pixels}, {"text", umlauts}}),
+                            Json({{pixels, 1}, {umlauts, {2}}}), Json({1, {2, pixels}, nullptr}),
+                            Json(std::vector<int>(5000, 7)), Json({{1, 2}, {3, Json::object()}, true, 1.5})}) {
+    const std::string all = value.dump(-1, ' ', true);
+    EXPECT_EQ(Shorten(value), all.size() > 60 ? all.substr(0, 57) + "..." : all);
+  }
 }
 
 }  // namespace

@@ -10,8 +10,32 @@ template class nlohmann::basic_json<nlohmann::ordered_map>;
 
 namespace kinetok {
 
+namespace {
+
+// As much of a value as a message could show: it may be megabytes long, and printed several times that. `left` is how
+// many values more may follow.
+Json Beginning(const Json& value, int& left) {
+  constexpr size_t kEnough = 64;  // characters
+  --left;
+  if (value.is_string()) return value.get_ref<const std::string&>().substr(0, kEnough);
+  if (!value.is_structured()) return value;
+  Json out = value.is_array() ? Json::array() : Json::object();
+  for (const auto& item : value.items()) {
+    if (left <= 0) break;
+    if (value.is_array()) {
+      out.push_back(Beginning(item.value(), left));
+    } else {
+      out[item.key().substr(0, kEnough)] = Beginning(item.value(), left);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string Shorten(const Json& value) {
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  int left = 64;
+  std::string text = Beginning(value, left).dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;
 }
@@ -27,11 +51,13 @@ Json ParseJson(std::string_view text, std::string_view source, const JsonLimits&
       return true;
     });
   } catch (const Json::exception& e) {
-    std::string reason = e.what();
+    std::string_view reason = e.what();  // with the whole of a faulty value in it
     const size_t bracket = reason.find("] ");
-    if (bracket != std::string::npos) reason = reason.substr(bracket + 2);
+    if (bracket != std::string::npos) reason.remove_prefix(bracket + 2);
     std::string clean;
-    for (const char c : reason) clean += (static_cast<unsigned char>(c) < 0x20 || (c & 0x80) != 0) ? '?' : c;
+    for (const char c : reason.substr(0, 201)) {
+      clean += (static_cast<unsigned char>(c) < 0x20 || (c & 0x80) != 0) ? '?' : c;
+    }
     if (clean.size() > 200) clean = clean.substr(0, 197) + "...";
     Fail("{}: not valid JSON: {}", source, clean);
   }

@@ -23,12 +23,15 @@ ActRequest ReadRequest(const JsonObject& json, int64_t max_image_pixels) {
 
 }  // namespace
 
-ActRequest ParseActRequest(std::string_view body, int64_t max_image_pixels) {
-  const Json json = ParseJson(body, "body", kLimits);
+ActRequest ParseActRequest(std::string body, int64_t max_image_pixels) {
+  // A body may be the most of a server's memory: what has been read goes before the next step takes its own.
+  Json json = ParseJson(body, "body", kLimits);
+  std::string().swap(body);
   const JsonObject object(json, "body");
   if (!object.Has("encoded")) return ReadRequest(object, max_image_pixels);
   object.AllowKeys({"encoded"});
-  const Json inner = ParseJson(object.String("encoded"), "encoded", kLimits);
+  const Json inner = ParseJson(LongString(object, "encoded"), "encoded", kLimits);
+  json.clear();
   ActRequest request = ReadRequest(JsonObject(inner, "encoded"), max_image_pixels);
   request.encoded = true;
   return request;

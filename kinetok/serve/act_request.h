@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "kinetok/serve/json_numpy.h"
 
@@ -22,8 +21,8 @@ struct ActRequest {
 
 // Throws Error naming the field for everything else: a field that is missing, unknown (what a client sends and this
 // policy would not look at could not but mislead) or of another type, an image of more than `max_image_pixels`, an
-// instruction of more than kMaxInstructionBytes.
-ActRequest ParseActRequest(std::string_view body, int64_t max_image_pixels);
+// instruction of more than kMaxInstructionBytes. While it runs it takes up to six times the body's memory beside it.
+ActRequest ParseActRequest(std::string body, int64_t max_image_pixels);
 
 // The action as an array; as a JSON string that holds it when the request was `encoded`.
 std::string FormatAction(std::span<const double> action, bool encoded);

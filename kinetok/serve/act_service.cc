@@ -6,9 +6,13 @@
 #include <utility>
 
 #include "kinetok/base/error.h"
-#include "kinetok/serve/act_request.h"
 
 namespace kinetok {
+namespace {
+
+constexpr size_t kLongBody = 2 << 20;  // bytes; a camera's image of 640 x 480 is shorter
+
+}  // namespace
 
 Answer ErrorAnswer(int status, std::string_view sentence) {
   return {status, Json({{"error", sentence}}).dump(-1, ' ', true, Json::error_handler_t::replace)};
@@ -21,23 +25,30 @@ ActService::ActService(Policy& policy, ActServiceOptions options)
 }
 
 Answer ActService::Act(std::string body, const std::function<bool()>& gone) {
+  std::optional<ActRequest> request;
   try {
-    return Compute(std::move(body), gone);
-  } catch (const Error& error) {
-    return ErrorAnswer(400, error.what());
+    try {
+      request = Read(std::move(body));
+    } catch (const Error& error) {
+      return ErrorAnswer(400, error.what());
+    }
+    return Compute(*request, gone);
   } catch (const std::bad_alloc&) {
     return ErrorAnswer(500, "out of memory");
-  } catch (const std::exception& error) {
+  } catch (const std::exception& error) {  // an Error too: the request was found in order
     return ErrorAnswer(500, error.what());
   }
 }
 
-Answer ActService::Compute(std::string body, const std::function<bool()>& gone) {
-  const ActRequest request = ParseActRequest(body, options_.max_image_pixels);
-  std::string().swap(body);
-  const std::string& unnorm_key = request.unnorm_key.empty() ? options_.unnorm_key : request.unnorm_key;
-  policy_.config().statistics.Choose(unnorm_key);  // its fault need not wait for a turn
+ActRequest ActService::Read(std::string body) const {
+  const auto turn = (body.size() > kLongBody ? long_bodies_ : short_bodies_).Take();
+  ActRequest request = ParseActRequest(std::move(body), options_.max_image_pixels);
+  if (request.unnorm_key.empty()) request.unnorm_key = options_.unnorm_key;
+  policy_.CheckRequest(request.image.view(), request.instruction, request.unnorm_key);
+  return request;
+}
 
+Answer ActService::Compute(const ActRequest& request, const std::function<bool()>& gone) {
   const bool waits = turns_.length() > 0;
   const std::optional<Turns::Turn> turn = turns_.Take();
   if (!turn) {
@@ -45,7 +56,7 @@ Answer ActService::Compute(std::string body, const std::function<bool()>& gone) 
                                         turns_.places()));
   }
   if (waits && gone()) return ErrorAnswer(kClientGone, "the client closed the connection before its turn came");
-  const Action action = policy_.Act(request.image.view(), request.instruction, {.unnorm_key = unnorm_key});
+  const Action action = policy_.Act(request.image.view(), request.instruction, {.unnorm_key = request.unnorm_key});
   ++answered_;
   return {200, FormatAction(action.values, request.encoded)};
 }

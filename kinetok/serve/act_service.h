@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 
+#include "kinetok/serve/act_request.h"
 #include "kinetok/serve/turns.h"
 #include "kinetok/vla/policy.h"
 
@@ -35,7 +37,8 @@ class ActService {
   // `policy` must outlive the service. Throws Error when it does not have the options' unnorm_key, or no statistics.
   ActService(Policy& policy, ActServiceOptions options);
 
-  // POST /act (serve/act_request.h): the action; 400 when the request is at fault, 503 when the queue is full.
+  // POST /act (serve/act_request.h): the action; 400 when the request is at fault, 500 when the policy or this machine
+  // is, 503 when the queue is full.
   // `gone` is asked when a request that had to wait has its turn: for a client that has left nothing is computed.
   Answer Act(
       std::string body, const std::function<bool()>& gone = [] { return false; });
@@ -47,11 +50,14 @@ class ActService {
   Turns& turns() { return turns_; }
 
  private:
-  Answer Compute(std::string body, const std::function<bool()>& gone);
+  ActRequest Read(std::string body) const;  // throws Error when the request is at fault
+  Answer Compute(const ActRequest& request, const std::function<bool()>& gone);
 
   Policy& policy_;
   const ActServiceOptions options_;
   Turns turns_;
+  // Reading takes several times a body's memory: one long body at a time, and one short one that need not wait for it.
+  mutable Turns long_bodies_{std::numeric_limits<int64_t>::max()}, short_bodies_{std::numeric_limits<int64_t>::max()};
   std::atomic<int64_t> answered_ = 0;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

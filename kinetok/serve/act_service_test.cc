@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <cmath>
+#include <fstream>
 #include <thread>
 
 #include "kinetok/io/io_test_files.h"
@@ -60,6 +63,23 @@ TEST_F(ActServiceTest, AnInstructionBeyondTheModelsContextIsA400) {
   const Answer answer = service.Act(Body(std::string(300, 'x')));
   EXPECT_EQ(answer.status, 400);
   EXPECT_THAT(answer.body, HasSubstr("context holds 200"));
+  // Told at once, also while others wait.
+  std::optional<Turns::Turn> turn = service.turns().Take();
+  EXPECT_EQ(service.Act(Body(std::string(300, 'x'))).status, 400);
+}
+
+TEST_F(ActServiceTest, AFaultOfTheModelIsA500AndNotTheClients) {
+  const ParameterList list(config);
+  SaveCheckpoint(dir, config, std::vector<float>(static_cast<size_t>(list.elements), std::nanf("")),
+                 policy.model().tokenizer(), DType::kF32);
+  Policy broken(dir, {.threads = 1, .isa = "auto"});
+  ActService service(broken, {});
+  const Answer answer = service.Act(Body("reach"));
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_THAT(Json::parse(answer.body).at("error").get<std::string>(), HasSubstr("logits hold NaN"));
+  EXPECT_EQ(service.Act("nonsense").status, 400);
+  EXPECT_EQ(service.Act(Body(std::string(300, 'x'))).status, 400);
+  EXPECT_EQ(Json::parse(service.Health().body).at("answered"), 0);
 }
 
 TEST_F(ActServiceTest, AKeyIsNeededWhenThereAreSeveralAndMayHaveADefault) {
@@ -92,6 +112,39 @@ TEST_F(ActServiceTest, NothingIsComputedForAClientThatHasLeft) {
   waiting.join();
   EXPECT_EQ(Json::parse(service.Health().body).at("answered"), 0);
   EXPECT_EQ(service.Act(Body("reach"), [] { return true; }).status, 200);  // it did not have to wait
+}
+
+// VmRSS or VmHWM, in bytes.
+int64_t Memory(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (int64_t kib = 0; word == field + ":" && status >> kib) return kib << 10;
+  }
+  return -1;
+}
+
+TEST_F(ActServiceTest, LongBodiesAreReadOneAtATimeInSixTimesTheirMemory) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer keeps memory for itself";
+#endif
+  constexpr int64_t kWidth = 1600, kHeight = 1200, kClients = 6;
+  const std::vector<uint8_t> seven(3 * kWidth * kHeight, 7);
+  Json request = ActRequestJson({seven.data(), kWidth, kHeight, 3 * kWidth}, "reach");
+  const std::string body = Json({{"encoded", request.dump()}}).dump();
+  request.clear();
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);  // or freed memory stays, in an arena of each thread
+  ActService service(policy, {});
+  EXPECT_EQ(service.Act(body).status, 200);
+  std::ofstream("/proc/self/clear_refs") << 5;  // VmHWM begins anew
+  const int64_t before = Memory("VmRSS");
+  std::vector<std::thread> clients;
+  clients.reserve(kClients);
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([&] { EXPECT_EQ(service.Act(body).status, 200); });
+  }
+  for (std::thread& t : clients) t.join();
+  const double bodies = static_cast<double>(Memory("VmHWM") - before) / static_cast<double>(body.size());
+  EXPECT_LT(bodies, kClients + 6) << "times the memory of one body of " << body.size() << " bytes";
 }
 
 TEST_F(ActServiceTest, AFullQueueIsA503) {

@@ -28,8 +28,9 @@ ApiKey::ApiKey(std::string_view key) {
 }
 
 bool ApiKey::Opens(std::string_view authorization) const {
-  constexpr std::string_view kScheme = "Bearer ";
-  if (!authorization.starts_with(kScheme)) return false;
+  constexpr std::string_view kScheme = "bearer ";
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  if (!std::ranges::equal(authorization.substr(0, kScheme.size()), kScheme, {}, lower)) return false;
   const std::string digest = Digest(authorization.substr(kScheme.size()));
   return CRYPTO_memcmp(digest.data(), digest_.data(), digest_.size()) == 0;
 }

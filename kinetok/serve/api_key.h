@@ -12,7 +12,8 @@ class ApiKey {
   // Throws Error unless `key` is 8 to 1024 visible ASCII characters without "%" (which the HTTP library would decode).
   explicit ApiKey(std::string_view key);
 
-  // Whether an Authorization header is "Bearer KEY". Takes the same time for every wrong key.
+  // Whether an Authorization header is "Bearer KEY"; the scheme's case does not matter (RFC 9110, 11.1), the key's
+  // does. Takes the same time for every wrong key.
   bool Opens(std::string_view authorization) const;
 
  private:

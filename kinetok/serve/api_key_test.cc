@@ -14,9 +14,12 @@ using ApiKeyTest = TemporaryFolder;
 
 TEST_F(ApiKeyTest, OpensToItsBearerAlone) {
   const ApiKey key("correct-horse");
-  EXPECT_TRUE(key.Opens("Bearer correct-horse"));
-  for (const char* wrong : {"", "Bearer", "Bearer ", "Bearer correct-hors", "Bearer correct-horse ", "correct-horse",
-                            "Bearer correct-horsf", "bearer correct-horse", "Basic correct-horse"}) {
+  for (const char* right : {"Bearer correct-horse", "bearer correct-horse", "BEARER correct-horse"}) {
+    EXPECT_TRUE(key.Opens(right)) << right;
+  }
+  for (const char* wrong :
+       {"", "Bearer", "Bearer ", "Bearer correct-hors", "Bearer correct-horse ", "correct-horse",
+        "Bearer correct-horsf", "Bearer Correct-Horse", "Basic correct-horse", "bearer", "bearercorrect-horse"}) {
     EXPECT_FALSE(key.Opens(wrong)) << wrong;
   }
 }

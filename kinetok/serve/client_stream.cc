@@ -8,12 +8,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace kinetok {
 namespace {
 
 using Clock = ClientStream::Clock;
 
+constexpr std::string_view kAnswerBegin = "HTTP/1.1 ";  // whatever its status
+constexpr std::chrono::milliseconds kRejection{20};     // a round trip through a local network, and time to spare
+constexpr int64_t kRoomBytes = 64 << 10;                // what is asked for at a time
 constexpr std::chrono::milliseconds kLinger{5'000}, kLingerAtStop{200};
 
 bool WouldBlock() {
@@ -69,35 +73,61 @@ bool ClientStream::AwaitRequest() {
   return true;
 }
 
+// Of what has arrived, at most `size` bytes.
+std::string_view ClientStream::Next(size_t size) {
+  const std::string_view next(buffer_.data() + begin_of_data_, std::min(size, end_of_data_ - begin_of_data_));
+  begin_of_data_ += next.size();
+  if (unread_body_) {
+    *unread_body_ -= static_cast<int64_t>(next.size());
+  } else {
+    head_ += static_cast<int64_t>(next.size());
+  }
+  return next;
+}
+
 int64_t ClientStream::Read(char* data, size_t size) {
   if (!unread_body_ && head_ >= limits_.head_bytes) fault_ = Fault::kLongHead;
   if (fault_ == Fault::kLongHead) return -1;
   const auto deadline = std::min(Clock::now() + limits_.silence, deadline_);
   if (begin_of_data_ == end_of_data_ && !Fill(deadline)) return fault_ == Fault::kClosed ? 0 : -1;
-  const size_t n = std::min(size, end_of_data_ - begin_of_data_);
-  std::memcpy(data, buffer_.data() + begin_of_data_, n);
-  begin_of_data_ += n;
-  if (unread_body_) {
-    *unread_body_ -= static_cast<int64_t>(n);
-  } else {
-    head_ += static_cast<int64_t>(n);
-  }
-  return static_cast<int64_t>(n);
+  const std::string_view next = Next(size);
+  std::memcpy(data, next.data(), next.size());
+  return static_cast<int64_t>(next.size());
 }
 
-std::optional<std::string> ClientStream::ReadBody() {
-  deadline_ = Clock::now() + limits_.request;  // the client may have had to wait for room
-  std::string body(static_cast<size_t>(unread_body()), '\0');
-  for (size_t at = 0; at < body.size();) {
-    const int64_t n = Read(body.data() + at, body.size() - at);
-    if (n <= 0) return std::nullopt;
-    at += static_cast<size_t>(n);
+std::optional<std::string> ClientStream::ReadBody(ByteBudget::Share& room) {
+  const auto patience = Clock::now() + limits_.request;
+  deadline_ = patience;
+  auto pace = Clock::now() + limits_.silence;
+  std::string body;
+  body.reserve(static_cast<size_t>(unread_body()));  // addresses alone: the system gives memory as bytes are written
+  for (int64_t free = 0, paced = 0; unread_body() > 0;) {
+    if (begin_of_data_ == end_of_data_ && !Fill(std::min(pace, deadline_))) return std::nullopt;
+    if (free == 0) {
+      const auto begin = Clock::now();
+      free = std::min(unread_body(), kRoomBytes);
+      if (!room.Grow(free, patience)) {
+        fault_ = Fault::kNoRoom;
+        return std::nullopt;
+      }
+      pace += Clock::now() - begin;
+      deadline_ += Clock::now() - begin;
+    }
+    const std::string_view next = Next(static_cast<size_t>(free));
+    body += next;
+    free -= static_cast<int64_t>(next.size());
+    paced += static_cast<int64_t>(next.size());
+    if (paced >= kPaceBytes) {
+      paced = 0;
+      pace = Clock::now() + limits_.silence;
+    }
   }
   return body;
 }
 
 bool ClientStream::Write(std::string_view data) {
   wrote_ = true;
+  data.remove_prefix(std::min(std::exchange(sent_ahead_, 0), data.size()));
   const auto last = Clock::now() + limits_.request;
   while (!data.empty()) {
     const ssize_t n = send(socket_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -110,10 +140,19 @@ bool ClientStream::Write(std::string_view data) {
   return true;
 }
 
-bool ClientStream::Gone() const {
+bool ClientStream::Gone() {
+  const auto broken = [this](std::chrono::milliseconds patience) {
+    pollfd wanted{socket_, 0, 0};
+    return poll(&wanted, 1, static_cast<int>(patience.count())) > 0 && (wanted.revents & (POLLERR | POLLHUP)) != 0;
+  };
+  if (broken(std::chrono::milliseconds(0))) return true;
   char byte = 0;
   const ssize_t n = recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n == 0 || (n < 0 && !WouldBlock() && errno != EINTR);
+  if (n > 0) return false;
+  if (n < 0) return !WouldBlock() && errno != EINTR;
+  const ssize_t sent = send(socket_, kAnswerBegin.data(), kAnswerBegin.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  sent_ahead_ = static_cast<size_t>(std::max<ssize_t>(sent, 0));
+  return broken(kRejection);
 }
 
 void ClientStream::Linger() {

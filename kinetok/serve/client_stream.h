@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "kinetok/serve/byte_budget.h"
+
 namespace kinetok {
 
 struct StreamLimits {
@@ -18,10 +20,13 @@ struct StreamLimits {
   int64_t head_bytes = 64 << 10;                           // the request line and the headers
 };
 
+// A body arrives at such a pace at least: so many bytes, or what is left of it, in every StreamLimits::silence.
+inline constexpr int64_t kPaceBytes = 256 << 10;
+
 // A request is a head, then a body of as many bytes as BeginBody says. After a fault nothing more is read.
 class ClientStream {
  public:
-  enum class Fault : uint8_t { kNone, kClosed, kTimeout, kLongHead };
+  enum class Fault : uint8_t { kNone, kClosed, kTimeout, kLongHead, kNoRoom };
   using Clock = std::chrono::steady_clock;
 
   // `socket` is non-blocking. `stop_event` becomes readable when idle clients are not to be waited for any more.
@@ -34,16 +39,19 @@ class ClientStream {
   // At most `size` bytes; 0 when the client has closed, -1 on every other fault.
   int64_t Read(char* data, size_t size);
   void BeginBody(int64_t bytes) { unread_body_ = bytes; }
-  // The rest of the body; empty on a fault.
-  std::optional<std::string> ReadBody();
+  // The rest of the body, for which `room` grows as it arrives; empty on a fault. Waiting for room, at most as long as
+  // a request may take, is not counted against the client.
+  std::optional<std::string> ReadBody(ByteBudget::Share& room);
   int64_t unread_body() const { return unread_body_.value_or(0); }
 
   // All of it, or false. Also after a fault of reading.
   bool Write(std::string_view data);
   bool wrote() const { return wrote_; }  // since AwaitRequest
 
-  // Whether the client has closed its side.
-  bool Gone() const;
+  // Whether nobody is there to read an answer. A client that has ended its sending may still listen: to find out, it is
+  // sent the first bytes of its answer, and waited for a moment; one that has left rejects them. To be called at most
+  // once a request, before its answer.
+  bool Gone();
 
   // Lets a client that is still sending read its answer: closing a socket with unread bytes would destroy it.
   void Linger();
@@ -54,6 +62,7 @@ class ClientStream {
 
  private:
   bool Fill(Clock::time_point deadline);
+  std::string_view Next(size_t size);
   bool Wait(short events, Clock::time_point deadline) const;
 
   const int socket_, stop_event_;
@@ -65,6 +74,7 @@ class ClientStream {
   int64_t head_ = 0;                    // bytes read of it
   std::optional<int64_t> unread_body_;  // empty inside the head
   bool wrote_ = false;
+  size_t sent_ahead_ = 0;  // bytes of the answer that Gone has sent
 };
 
 }  // namespace kinetok

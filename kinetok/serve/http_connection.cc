@@ -147,9 +147,8 @@ class Connection : private httplib::Server {
   Answer Respond(const httplib::Request& request, httplib::Response& response) try {
     if (const auto refusal = Refuse(request, response)) return *refusal;
     if (request.path == "/health") return context_.service.Health(context_.stopping);
-    const auto share = context_.bodies.Take(client_.unread_body(), context_.options.request_timeout);
-    if (!share) return ErrorAnswer(503, "too many long requests are waiting; ask again in a second");
-    std::optional<std::string> body = client_.ReadBody();
+    ByteBudget::Share room(context_.bodies, client_.unread_body());
+    std::optional<std::string> body = client_.ReadBody(room);
     if (!body) return FaultAnswer(400);
     return context_.service.Act(std::move(*body), [this] { return client_.Gone(); });
   } catch (const std::bad_alloc&) {
@@ -164,13 +163,16 @@ class Connection : private httplib::Server {
     switch (client_.fault()) {
       case ClientStream::Fault::kTimeout:
         return ErrorAnswer(
-            408, fmt::format("the request did not arrive whole{}, expected a pause of at most {} s and "
-                             "{} s in all",
-                             MissingBytes(), Seconds(options.silence_timeout), Seconds(options.request_timeout)));
+            408, fmt::format("the request did not arrive whole{}, expected at least {} KiB of it, or its rest, "
+                             "every {} s, and all in {} s",
+                             MissingBytes(), kPaceBytes >> 10, Seconds(options.silence_timeout),
+                             Seconds(options.request_timeout)));
       case ClientStream::Fault::kLongHead:
         return ErrorAnswer(431, "the headers take more than 64 KiB");
       case ClientStream::Fault::kClosed:
         return ErrorAnswer(400, fmt::format("the request ended before it was whole{}", MissingBytes()));
+      case ClientStream::Fault::kNoRoom:
+        return ErrorAnswer(503, "too many long requests are waiting; ask again in a second");
       case ClientStream::Fault::kNone:
         break;
     }

@@ -36,6 +36,12 @@ ImageView PixelArray::view() const {
   return {reinterpret_cast<const uint8_t*>(bytes.data()), width, height, width * LayoutOf(order).bytes, order};
 }
 
+const std::string& LongString(const JsonObject& object, const std::string& key) {
+  const auto field = object.json().find(key);
+  if (field == object.json().end() || !field->is_string()) (void)object.String(key);  // says what is wrong
+  return field->get_ref<const std::string&>();
+}
+
 PixelArray DecodePixels(const JsonObject& array, int64_t max_pixels) {
   const std::string dtype = array.String("dtype");
   if (dtype != "|u1" && dtype != "uint8") {
@@ -51,7 +57,7 @@ PixelArray DecodePixels(const JsonObject& array, int64_t max_pixels) {
     Fail("{}: field \"shape\" is {}, {} pixels; the limit is {} (--max-image-pixels)", array.source(),
          Shorten(array.Array("shape")), out.height * out.width, max_pixels);
   }
-  const std::string text = array.String("__numpy__");
+  const std::string& text = LongString(array, "__numpy__");
   out.bytes = DecodeBase64(text, fmt::format("{}: field \"__numpy__\"", array.source()));
   const int64_t expected = CheckedElements(shape).value();
   if (static_cast<int64_t>(out.bytes.size()) != expected) {

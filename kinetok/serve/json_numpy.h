@@ -20,6 +20,9 @@ struct PixelArray {
   ChannelOrder order = ChannelOrder::kRgb;
 };
 
+// A field's string where it lies, for it may be long. Throws Error as object.String(key) does.
+const std::string& LongString(const JsonObject& object, const std::string& key);
+
 // "|u1" or "uint8" of [height, width, 3] is RGB, [height, width, 4] RGBA, [height, width] grey. Throws Error naming the
 // field for every other array, for more than `max_pixels`, and when the elements are not as many as the shape says.
 PixelArray DecodePixels(const JsonObject& array, int64_t max_pixels);

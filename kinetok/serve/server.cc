@@ -73,7 +73,7 @@ Descriptor Listen(const std::string& host, int port) {
 struct Server::State {
   State(ActService& the_service, ServerOptions the_options)
       : options(std::move(the_options)),
-        bodies(std::max(options.max_held_bytes, options.max_body_bytes)),
+        bodies(std::max(options.max_held_bytes, options.max_body_bytes), options.max_body_bytes),
         listener(Listen(options.host, options.port)),
         stop_event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         context{the_service, options, bodies, stopping, stop_event.get(), connections} {

@@ -8,7 +8,8 @@
 //   GET /health   {"status": "ok", "model", "unnorm_keys", "queue", "answered", "uptime_s"}
 //
 // Every other request gets a status of 4xx or 5xx and {"error": "..."}. No client can stop the server, make it wait
-// longer than the timeouts say, or take more memory than the limits say.
+// longer than the timeouts say, or take more memory than max_held_bytes for all bodies and the images that came in
+// them, and six times a body's size while it is read: of those longer than 2 MiB one at a time is, of the others too.
 #pragma once
 
 #include <atomic>
@@ -38,10 +39,11 @@ struct ServerOptions {
   int port = 8000;                     // 0: one that is free
   std::optional<ApiKey> api_key = {};  // what requests must bring, GET /health aside
   int64_t max_body_bytes = int64_t{40} << 20;
-  int64_t max_held_bytes = int64_t{1} << 28;          // of all bodies together; others wait. At least max_body_bytes.
+  int64_t max_held_bytes = int64_t{1} << 28;          // of all bodies together, as they arrive; at least max_body_bytes
   int max_connections = 512;                          // a thread each; others wait in the system's queue
   std::chrono::milliseconds idle_timeout{5'000};      // between two requests of a connection
-  std::chrono::milliseconds silence_timeout{10'000};  // inside a request, or while an answer is not read
+  std::chrono::milliseconds silence_timeout{10'000};  // inside a head, for 256 KiB of a body or its rest to arrive, or
+                                                      // while an answer is not read
   std::chrono::milliseconds request_timeout{60'000};  // for a request to arrive
   std::function<void(const ServedRequest&)> on_request = {};  // called by many threads
 };

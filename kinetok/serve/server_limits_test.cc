@@ -1,4 +1,6 @@
 // What clients may do to a server, by mistake or on purpose, without harm to the others.
+#include <memory>
+
 #include "kinetok/serve/test_server.h"
 
 namespace kinetok {
@@ -175,6 +177,55 @@ TEST_F(ServerTest, AClientThatSendsDropByDropEndsToo) {
   ExpectService();
 }
 
+TEST_F(ServerTest, ABodyThatArrivesDropByDropEndsToo) {
+  Start({.silence_timeout = milliseconds(500), .request_timeout = std::chrono::hours(1)});
+  TestClient client(port());
+  client.Send("POST /act HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
+  while (client.Send(" ")) {
+    std::this_thread::sleep_for(milliseconds(20));
+    if (client.HasAnswer()) break;
+  }
+  const TestResponse response = client.Receive();
+  EXPECT_EQ(response.status, 408);
+  EXPECT_THAT(response.error(), HasSubstr("at least 256 KiB of it, or its rest, every 0.5 s, and all in 3600 s"));
+  ExpectService();
+}
+
+TEST_F(ServerTest, BodiesThatAreAnnouncedAndDoNotComeHinderNobody) {
+  Start({.silence_timeout = std::chrono::hours(1), .request_timeout = std::chrono::hours(1)});
+  std::vector<std::unique_ptr<TestClient>> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent.push_back(std::make_unique<TestClient>(port()));
+    silent.back()->Send(fmt::format("POST /act HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 40 << 20));
+    if (i % 2 == 0) silent.back()->Send("{");
+  }
+  for (int i = 0; i < 20; ++i) ExpectService();
+  EXPECT_FALSE(silent.front()->HasAnswer());
+}
+
+TEST_F(ServerTest, LongBodiesThatGrowTogetherAllArrive) {
+  constexpr int64_t kBytes = 1 << 20;
+  Start({.max_body_bytes = kBytes, .max_held_bytes = kBytes + kBytes / 2});
+  std::vector<std::unique_ptr<TestClient>> clients;
+  const std::string text = Body(), body = text + std::string(kBytes - text.size(), ' '), expected = Expected();
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<TestClient>(port()));
+    clients.back()->Send(fmt::format("POST /act HTTP/1.1\r\nContent-Length: {}\r\n\r\n", kBytes));
+  }
+  for (const auto& client : clients) client->Send(body.substr(0, kBytes / 2));  // more than there is room for
+  std::vector<std::thread> threads;
+  std::atomic<int> right = 0;
+  threads.reserve(clients.size());
+  for (const auto& client : clients) {
+    threads.emplace_back([&] {
+      client->Send(body.substr(kBytes / 2));
+      right += client->Receive().body == expected;
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(right, 4);
+}
+
 TEST_F(ServerTest, AnIdleConnectionIsClosed) {
   Start({.idle_timeout = milliseconds(50)});
   TestClient client(port());
@@ -202,6 +253,22 @@ TEST_F(ServerTest, AClientThatHasSaidAllMayStillListen) {
   client.Send(fmt::format("POST /act HTTP/1.1\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
   client.EndSending();
   EXPECT_EQ(client.Receive().body, Expected());
+}
+
+TEST_F(ServerTest, AClientThatHasSaidAllMayStillListenWhileItWaits) {
+  Start();
+  std::optional<Turns::Turn> turn = service().turns().Take();
+  TestClient client(port()), open(port());
+  const std::string body = Body(), expected = Expected();
+  client.Send(fmt::format("POST /act HTTP/1.1\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
+  client.EndSending();
+  AwaitQueue(2);
+  turn.reset();
+  const TestResponse response = client.Receive();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, expected);
+  EXPECT_TRUE(client.AtEnd());
+  EXPECT_EQ(open.Post("/act", body).body, expected);
 }
 
 TEST_F(ServerTest, NothingIsComputedForAClientThatHasLeft) {

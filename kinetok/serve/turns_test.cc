@@ -6,8 +6,6 @@
 #include <thread>
 #include <vector>
 
-#include "kinetok/serve/byte_budget.h"
-
 namespace kinetok {
 namespace {
 
@@ -77,37 +75,6 @@ TEST(TurnsTest, AnExceptionEndsATurn) {
   };
   EXPECT_THROW(fail(), std::runtime_error);
   EXPECT_TRUE(turns.Take().has_value());
-}
-
-TEST(ByteBudgetTest, WhoFindsTooLittleWaitsForTheOthers) {
-  ByteBudget budget(10);
-  std::optional<ByteBudget::Share> six = budget.Take(6, milliseconds(0)), four = budget.Take(4, milliseconds(0));
-  ASSERT_TRUE(six && four);
-  EXPECT_FALSE(budget.Take(1, milliseconds(1)).has_value());
-  EXPECT_TRUE(budget.Take(0, milliseconds(0)).has_value());
-  std::thread waiting([&] { EXPECT_TRUE(budget.Take(10, std::chrono::hours(1)).has_value()); });
-  six.reset();
-  four.reset();
-  waiting.join();
-  EXPECT_TRUE(budget.Take(10, milliseconds(0)).has_value());
-  EXPECT_FALSE(budget.Take(11, milliseconds(0)).has_value());
-}
-
-TEST(ByteBudgetTest, ManyTogetherNeverHoldMoreThanThereIs) {
-  ByteBudget budget(100);
-  std::atomic<int64_t> held = 0;
-  std::vector<std::thread> threads;
-  threads.reserve(6);
-  for (int i = 0; i < 6; ++i) {
-    threads.emplace_back([&, i] {
-      for (int call = 0; call < 300; ++call) {
-        const auto share = budget.Take(20 + 10 * i, std::chrono::hours(1));
-        ASSERT_LE(held += 20 + 10 * i, 100);
-        held -= 20 + 10 * i;
-      }
-    });
-  }
-  for (std::thread& t : threads) t.join();
 }
 
 }  // namespace

@@ -68,16 +68,28 @@ Policy::Policy(const std::filesystem::path& dir, ContextOptions context, const L
   if (model_->tokenizer() == nullptr) Fail("{}: has no tokenizer, without which it reads no instruction", dir.string());
 }
 
+// The tokens that the action follows. Throws Error when the context has no room for both.
+std::vector<int32_t> Policy::ActionPrompt(std::string_view instruction, int64_t dimensions) const {
+  std::vector<int32_t> prompt = InstructionTokens(*model_->tokenizer(), instruction, config_.style, config_.separator,
+                                                  model_->config().ImagePatches());
+  const int64_t positions = static_cast<int64_t>(prompt.size()) + dimensions - 1;
+  if (positions > model_->config().max_position_embeddings) {
+    Fail("the image, the instruction and the action take {} positions, the model's context holds {}", positions,
+         model_->config().max_position_embeddings);
+  }
+  return prompt;
+}
+
+void Policy::CheckRequest(const ImageView& image, std::string_view instruction, std::string_view unnorm_key) const {
+  CheckImageView(image);
+  ActionPrompt(instruction, config_.statistics.Choose(unnorm_key).second.dimensions());
+}
+
 Action Policy::Act(const ImageView& image, std::string_view instruction, const ActOptions& options) {
   const std::lock_guard lock(mutex_);
   const auto& [key, statistics] = config_.statistics.Choose(options.unnorm_key);
-  const std::vector<int32_t> prompt = InstructionTokens(*model_->tokenizer(), instruction, config_.style,
-                                                        config_.separator, model_->config().ImagePatches());
   const int64_t dimensions = statistics.dimensions();
-  if (static_cast<int64_t>(prompt.size()) + dimensions - 1 > model_->config().max_position_embeddings) {
-    Fail("the image, the instruction and the action take {} positions, the model's context holds {}",
-         static_cast<int64_t>(prompt.size()) + dimensions - 1, model_->config().max_position_embeddings);
-  }
+  const std::vector<int32_t> prompt = ActionPrompt(instruction, dimensions);
   SamplerOptions sampling = options.sampler;
   if (!options.unconstrained) sampling.allowed_tokens = {config_.actions.ids()};
 

@@ -73,8 +73,8 @@ class Policy {
   // A directory in OpenVLA's layout. Throws Error naming file, field and value.
   explicit Policy(const std::filesystem::path& dir, ContextOptions context = {}, const LoadOptions& load = {});
 
-  // Throws Error when the image, the instruction or the unnorm_key is not usable. Thread-safe: calls wait for each
-  // other, for they share the threads and the memory of one Context.
+  // Throws Error when the image, the instruction or the unnorm_key is not usable (CheckRequest), or the model fails.
+  // Thread-safe: calls wait for each other, for they share the threads and the memory of one Context.
   Action Act(const ImageView& image, std::string_view instruction, const ActOptions& options = {});
 
   // Text about an image from the same model: what follows BOS, the image and `prompt` (PromptTokens). Thread-safe too.
@@ -84,12 +84,18 @@ class Policy {
   // An upright image as this policy's camera would have given it, for Act and Answer (ImageProcessor::AsCamera).
   Image AsCamera(Image upright) const { return eyes_.processor().AsCamera(std::move(upright)); }
 
+  // Throws Error for what Act refuses, and takes none of its time: after it, a failure of Act is not the caller's.
+  // Thread-safe, also beside Act.
+  void CheckRequest(const ImageView& image, std::string_view instruction, std::string_view unnorm_key) const;
+
   const Model& model() const { return *model_; }
   const PolicyConfig& config() const { return config_; }
   int threads() const { return context_.threads(); }
   Isa isa() const { return context_.isa(); }
 
  private:
+  std::vector<int32_t> ActionPrompt(std::string_view instruction, int64_t dimensions) const;
+
   std::mutex mutex_;
   Context context_;
   std::shared_ptr<const Model> model_;

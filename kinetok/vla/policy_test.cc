@@ -103,11 +103,16 @@ TEST_F(PolicyTest, WithoutTheConstraintAnEndAsTheLastTokenIsTheNearestBin) {
 
 TEST_F(PolicyTest, WhatDoesNotFitIsAnErrorAndThePolicyGoesOn) {
   Policy policy(dir, {.threads = 1, .isa = "auto"});
-  EXPECT_THAT(ErrorOf([&] { policy.Act(View(), "reach", {.unnorm_key = "bridge"}); }), HasSubstr("\"bridge\""));
-  EXPECT_THAT(ErrorOf([&] { policy.Act({}, "reach"); }), ::testing::Not(""));
-  EXPECT_THAT(ErrorOf([&] { policy.Act(View(), ""); }), HasSubstr("instruction is empty"));
-  EXPECT_THAT(ErrorOf([&] { policy.Act(View(), std::string(300, 'x')); }), HasSubstr("context holds 200"));
-  EXPECT_EQ(ErrorOf([&] { policy.Act(View(), "reach"); }), "");
+  const auto refusal = [&](const ImageView& image, const std::string& instruction, const std::string& key) {
+    const std::string error = ErrorOf([&] { policy.Act(image, instruction, {.unnorm_key = key}); });
+    EXPECT_EQ(ErrorOf([&] { policy.CheckRequest(image, instruction, key); }), error);
+    return error;
+  };
+  EXPECT_THAT(refusal(View(), "reach", "bridge"), HasSubstr("\"bridge\""));
+  EXPECT_THAT(refusal({}, "reach", ""), ::testing::Not(""));
+  EXPECT_THAT(refusal(View(), "", ""), HasSubstr("instruction is empty"));
+  EXPECT_THAT(refusal(View(), std::string(300, 'x'), ""), HasSubstr("context holds 200"));
+  EXPECT_EQ(refusal(View(), "reach", ""), "");
 }
 
 TEST_F(PolicyTest, DatasetStatisticsReplaceThoseOfTheConfig) {
