@@ -97,6 +97,55 @@ TEST(Tasks, PushIntoAZoneAsksForACentimetreInside) {
   }
 }
 
+// Of the expert's pushes, one by either rule: what it ends in, a success.
+WorldState PushedState(const Task& task) {
+  const Scene scene = HandMadeScene();
+  Simulator simulator(scene);
+  EXPECT_TRUE(RunExpert(simulator, task).success);
+  return simulator.state();
+}
+
+TEST(Tasks, PushIsNotCarryingThroughTheAir) {
+  for (const Task& task : {Task{TaskKind::kPush, kPurpleBall, kGreenZone}, Task{TaskKind::kPush, kPurpleBall}}) {
+    WorldState state = PushedState(task);
+    state.objects[kPurpleBall].bottom = kRestHeight;
+    EXPECT_TRUE(Succeeded(HandMadeScene(), task, state));
+    state.objects[kPurpleBall].bottom = kRestHeight + 0.001;
+    EXPECT_FALSE(Succeeded(HandMadeScene(), task, state));
+  }
+}
+
+TEST(Tasks, PushIsNotDraggingBetweenTheFingers) {
+  for (const Task& task : {Task{TaskKind::kPush, kPurpleBall, kGreenZone}, Task{TaskKind::kPush, kPurpleBall}}) {
+    WorldState state = PushedState(task);
+    state.objects[kPurpleBall].left = state.objects[kPurpleBall].right = true;
+    state.opening = kGripped - 0.001;
+    EXPECT_TRUE(Succeeded(HandMadeScene(), task, state)) << "closed fingers push with both";
+    state.opening = 0.042;  // the ball between them
+    EXPECT_FALSE(Succeeded(HandMadeScene(), task, state));
+    state.objects[kPurpleBall].left = false;
+    EXPECT_TRUE(Succeeded(HandMadeScene(), task, state));
+  }
+}
+
+// Physically: picks the ball up and carries it over the zone, where a push would end.
+TEST(Tasks, WhatFliesOverTheZoneHasNotBeenPushedThere) {
+  const Scene scene = HandMadeScene();
+  const Task push{TaskKind::kPush, kPurpleBall, kGreenZone};
+  Simulator simulator(scene);
+  ASSERT_TRUE(RunExpert(simulator, {TaskKind::kPick, kPurpleBall}).success);
+  const auto over = [&] {
+    const Vec3& p = simulator.state().objects[kPurpleBall].position;
+    return std::max(std::abs(p[0] - scene.zones[kGreenZone].x), std::abs(p[1] - scene.zones[kGreenZone].y)) < 0.02;
+  };
+  for (int step = 0; step < 20 && !over(); ++step) {
+    const Vec3& p = simulator.state().objects[kPurpleBall].position;
+    simulator.Step(ActionVector{scene.zones[kGreenZone].x - p[0], scene.zones[kGreenZone].y - p[1], 0, 0, 0, 0, 0});
+  }
+  ASSERT_TRUE(over());
+  EXPECT_FALSE(Succeeded(scene, push, simulator.state()));
+}
+
 TEST(Tasks, PickAsksForFiveCentimetresBetweenTheFingers) {
   const Scene scene = HandMadeScene();
   const Task task{TaskKind::kPick, kRedCube};
