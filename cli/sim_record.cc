@@ -111,7 +111,8 @@ void AddSimRecord(CLI::App& group, Common& common) {
           "The share of steps in which something else is executed than what the expert wants, which is what is "
           "recorded")
       ->capture_default_str();
-  command->add_option("--max-steps", o.max_steps, "The longest episode")->capture_default_str();
+  command->add_option("--max-steps", o.max_steps, fmt::format("The longest episode, 1 to {}", sim::kMaxSteps))
+      ->capture_default_str();
   command->add_option("--questions", o.questions, "Also questions about the pictures, into this JSON lines file");
   command->add_option("--questions-per-episode", o.questions_per_episode, "At most so many")->capture_default_str();
   command->add_option("--descriptions", o.descriptions,

@@ -155,7 +155,10 @@ void AddSimRun(CLI::App& group, Common& common) {
   command->add_flag("--expert", flags->expert, "The scripted expert instead of a model: how much can be reached");
   command->add_option("--episodes", o.episodes, "How many")->capture_default_str();
   flags->scenes.Add(command);
-  command->add_option("--max-steps", o.max_steps, "After so many an episode has failed")->capture_default_str();
+  command
+      ->add_option("--max-steps", o.max_steps,
+                   fmt::format("After so many, 1 to {}, an episode has failed", sim::kMaxSteps))
+      ->capture_default_str();
   command->add_option("--png", flags->png, "Each episode as a strip of pictures, into this folder");
   command->add_option("--gif", flags->gif, "Each episode as an animation, into this folder");
   command->add_flag("--narrate", flags->narrate,

@@ -111,7 +111,8 @@ void AddSimView(CLI::App& group, Common& common) {
   AddAdapter(command, common);
   command->add_flag("--expert", flags->expert, "The scripted expert moves the robot; so it does without --model");
   flags->scenes.Add(command);
-  command->add_option("--max-steps", flags->max_steps, "The longest episode")->capture_default_str();
+  command->add_option("--max-steps", flags->max_steps, fmt::format("The longest episode, 1 to {}", sim::kMaxSteps))
+      ->capture_default_str();
 }
 
 }  // namespace kinetok::cli

@@ -2,9 +2,14 @@
 
 #include <chrono>
 
+#include "kinetok/base/error.h"
 #include "sim/expert.h"
 
 namespace kinetok::sim {
+
+void CheckMaxSteps(int64_t max_steps) {
+  if (max_steps < 1 || max_steps > kMaxSteps) Fail("max_steps is {}; expected 1 to {}", max_steps, kMaxSteps);
+}
 
 EpisodeResult RunEpisode(Simulator& simulator, const Task& task, std::string_view instruction,
                          const Controller& controller, const EpisodeOptions& options) {

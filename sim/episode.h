@@ -13,7 +13,9 @@
 
 namespace kinetok::sim {
 
-inline constexpr int64_t kMaxSteps = 80;  // of an episode: 16 seconds
+inline constexpr int64_t kMaxSteps = 80;  // of an episode: 16 seconds; options ask for as many or fewer
+// Throws Error that starts with "max_steps" unless it is 1 to kMaxSteps.
+void CheckMaxSteps(int64_t max_steps);
 
 // The image is empty when there is no renderer.
 using Controller = std::function<ActionVector(const Image& image, std::string_view instruction, const WorldState&)>;

@@ -50,7 +50,7 @@ double SquaredJerks(const std::vector<ActionVector>& actions) {
 
 void EvaluationOptions::Check() const {
   CheckCommon(episodes, image_size);
-  if (max_steps < 1) Fail("max_steps is {}; expected at least 1", max_steps);
+  CheckMaxSteps(max_steps);
 }
 
 Renderers::Renderers(const EvaluationOptions& options) {

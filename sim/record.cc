@@ -181,7 +181,7 @@ void RecordOptions::Check() const {
   if (image_size < kMinRenderSize || image_size > kMaxRenderSize) {
     Fail("image_size is {}; expected {} to {}", image_size, kMinRenderSize, kMaxRenderSize);
   }
-  if (max_steps < 1) Fail("max_steps is {}; expected at least 1", max_steps);
+  CheckMaxSteps(max_steps);
   if (!(noise >= 0 && noise <= 1)) Fail("noise is {}; expected 0 to 1", noise);
   if (questions_per_episode < 0) Fail("questions_per_episode is {}; expected at least 0", questions_per_episode);
   if (patch < 0 || (patch > 0 && image_size % patch != 0)) {

@@ -144,6 +144,8 @@ TEST_F(RecordTest, OptionsThatAreNoneAreErrors) {
   };
   EXPECT_THAT(error([](RecordOptions& o) { o.out.clear(); }), HasSubstr("out is missing"));
   EXPECT_EQ(error([](RecordOptions& o) { o.episodes = 0; }), "episodes is 0; expected at least 1");
+  EXPECT_EQ(error([](RecordOptions& o) { o.max_steps = 0; }), "max_steps is 0; expected 1 to 80");
+  EXPECT_EQ(error([](RecordOptions& o) { o.max_steps = 81; }), "max_steps is 81; expected 1 to 80");
   EXPECT_EQ(error([](RecordOptions& o) { o.noise = 2; }), "noise is 2; expected 0 to 1");
   EXPECT_EQ(error([](RecordOptions& o) { o.policy_share = -1; }), "policy_share is -1; expected 0 to 1");
   EXPECT_EQ(error([](RecordOptions& o) { o.image_size = 4; }), "image_size is 4; expected 16 to 1024");

@@ -1,5 +1,7 @@
 // kinetok sim: the simulator's commands, or what a build without the simulator says.
 
+#include <fmt/format.h>
+
 #include "kinetok/io/demonstrations.h"
 #include "kinetok/model/convert.h"
 #include "kinetok/model/test_models.h"
@@ -134,6 +136,14 @@ TEST_F(CliSimTest, SaysWhatIsWrong) {
   ExpectError("sim run --expert --narrate", 2, "leave out --expert and --json");
   ExpectError("sim record --out d.hdf5 --patch 7", 2, "--patch is 7; expected a divisor of the image_size, 64");
   ExpectError("sim run --expert --episodes 0", 2, "--episodes is 0; expected at least 1");
+  for (const char* run : {"sim run --expert", "sim record --out d.hdf5", "sim view --out d.png"}) {
+    for (const char* bad : {"0", "81", "500"}) {
+      ExpectError(fmt::format("{} --max-steps {}", run, bad), 2,
+                  fmt::format("--max-steps is {}; expected 1 to 80", bad));
+    }
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "d.hdf5"));
+  EXPECT_EQ(Run("sim run --expert --episodes 1 --max-steps 80").status, 0);
   ExpectError("sim record", 2, "--out is missing");
   ExpectError("sim record --out d.hdf5 --noise 2", 2, "--noise is 2; expected 0 to 1");
   ExpectError("sim record --out d.hdf5 --push-slide 1", 2, "--push-slide is 1; expected 0 to 0.05 metres");
