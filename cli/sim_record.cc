@@ -98,7 +98,7 @@ void AddSimRecord(CLI::App& group, Common& common) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = AddCommand(group, common,
                                  {"record", "Demonstrations of a scripted expert, for training",
-                                  "kinetok sim record --out demos.hdf5 --episodes 1000 --noise 0.3"},
+                                  "kinetok sim record --out demos.hdf5 --episodes 1000"},
                                  [flags, &common] { return Record(common, *flags); });
   sim::RecordOptions& o = flags->options;
   command->add_option("--out", o.out, "The HDF5 file to write, in LIBERO's layout");
@@ -109,7 +109,7 @@ void AddSimRecord(CLI::App& group, Common& common) {
       ->add_option(
           "--noise", o.noise,
           "The share of steps in which something else is executed than what the expert wants, which is what is "
-          "recorded")
+          "recorded: so there are recoveries; 0: the expert undisturbed")
       ->capture_default_str();
   command->add_option("--max-steps", o.max_steps, fmt::format("The longest episode, 1 to {}", sim::kMaxSteps))
       ->capture_default_str();

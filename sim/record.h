@@ -20,8 +20,9 @@ struct RecordOptions {
   LayoutOptions layout{};
   int64_t image_size = kImageSize;
   int64_t max_steps = kMaxSteps;
-  // Disturbs what is executed (noise.h), never what is recorded: the label is what the expert wanted.
-  double noise = 0;
+  // Disturbs what is executed (noise.h), never what is recorded: the label is what the expert wanted. Without any, the
+  // demonstrations hold no recoveries.
+  double noise = 0.3;
   // Questions about the pictures, one JSON object a line; none when empty.
   std::filesystem::path questions{};
   int64_t questions_per_episode = 2;

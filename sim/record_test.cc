@@ -6,6 +6,7 @@
 #include "kinetok/io/demonstrations.h"
 #include "sim/evaluation.h"
 #include "sim/expert.h"
+#include "sim/noise.h"
 #include "sim/questions.h"
 #include "sim/sim_test_support.h"
 #include "sim/strip.h"
@@ -26,8 +27,12 @@ class RecordTest : public ::testing::Test {
 };
 
 TEST_F(RecordTest, ReadsBackAsItHappened) {
-  const RecordOptions options{
-      .out = dir_ / "demos.hdf5", .episodes = 5, .seed = 2, .image_size = 32, .questions = dir_ / "questions.jsonl"};
+  const RecordOptions options{.out = dir_ / "demos.hdf5",
+                              .episodes = 5,
+                              .seed = 2,
+                              .image_size = 32,
+                              .noise = 0,
+                              .questions = dir_ / "questions.jsonl"};
   const RecordSummary summary = Record(options);
   EXPECT_EQ(summary.episodes, 5);
   EXPECT_EQ(summary.kept, 5);
@@ -121,6 +126,31 @@ TEST_F(RecordTest, LabelsAreTheExpertsWhoeverDrives) {
     EXPECT_EQ(actions[step * kActionSize], ExpertAction(situation.scene, situation.task, simulator.state())[0]);
     simulator.Step(idle({}, "", {}));
   }
+}
+
+TEST_F(RecordTest, LabelsAreWhatTheExpertWantedNotWhatWasExecuted) {
+  const RecordOptions options{.out = dir_ / "demos.hdf5", .episodes = 2, .seed = 2, .image_size = 16};
+  EXPECT_EQ(options.noise, 0.3) << "unless told otherwise there are recoveries";
+  ASSERT_EQ(Record(options).kept, 2);
+  const DemonstrationFile file(options.out);
+  int64_t disturbed = 0;
+  for (int64_t demo = 0; demo < 2; ++demo) {
+    const auto index = static_cast<uint64_t>(demo);
+    const Situation situation = DrawSituation(options.seed, index);
+    Simulator simulator(situation.scene);
+    const std::vector<double>& labels = file.Actions(demo);
+    for (int64_t step = 0; step < file.demonstrations()[index].steps; ++step) {
+      const ActionVector wanted = ExpertAction(situation.scene, situation.task, simulator.state());
+      const double* label = &labels[static_cast<size_t>(step) * kActionSize];
+      EXPECT_TRUE(std::equal(label, label + 6, wanted.begin())) << "demonstration " << demo << ", step " << step;
+      EXPECT_EQ(label[6], wanted[6] == 1 ? -1 : 1);
+      const ActionVector executed = Disturb(wanted, options.noise, options.seed, index, step);
+      disturbed += static_cast<int64_t>(executed != wanted);
+      simulator.Step(executed);
+    }
+    EXPECT_TRUE(Succeeded(situation.scene, situation.task, simulator.state())) << "it happened so";
+  }
+  EXPECT_GE(disturbed, 3);
 }
 
 TEST_F(RecordTest, TheSameSeedGivesTheSameNumbersAlsoWithNoise) {
