@@ -34,8 +34,8 @@ struct SceneFlags {
   int64_t image_size = sim::kImageSize;
   double partial_names = 0;
 
-  void Add(CLI::App* command);
-  sim::LayoutOptions Layout() const;  // UsageError naming the flag
+  void Add(CLI::App* command, const std::string& about_seed = {});  // which ends the help of --seed
+  sim::LayoutOptions Layout() const;                                // UsageError naming the flag
 };
 
 // --model, --unnorm-key and how its tokens are drawn.

@@ -9,8 +9,8 @@
 
 namespace kinetok::cli {
 
-void SceneFlags::Add(CLI::App* command) {
-  AddSeed(command, seed, "Which scenes: scene i is a function of the seed and i");
+void SceneFlags::Add(CLI::App* command, const std::string& about_seed) {
+  AddSeed(command, seed, "Which scenes: scene i is a function of the seed and i" + about_seed);
   command->add_option("--tasks", tasks, "Which tasks, in turn; one that is named twice comes twice as often")
       ->capture_default_str();
   command

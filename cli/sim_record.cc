@@ -104,7 +104,8 @@ void AddSimRecord(CLI::App& group, Common& common) {
   command->add_option("--out", o.out, "The HDF5 file to write, in LIBERO's layout");
   command->add_option("--episodes", o.episodes, "How many are run; those that fail are left out")
       ->capture_default_str();
-  flags->scenes.Add(command);
+  flags->scenes.seed = o.seed;
+  flags->scenes.Add(command, "; that of run and ask is 0: nobody is tested on what it was trained on");
   command
       ->add_option(
           "--noise", o.noise,

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "kinetok/io/demonstrations.h"
 #include "kinetok/model/convert.h"
 #include "kinetok/model/test_models.h"
@@ -105,6 +107,21 @@ TEST_F(CliSimTest, RecordsAndViews) {
       RunJson("sim record --model policy --policy-share 1 --out d.hdf5 --episodes 1 --max-steps 4 --json");
   EXPECT_EQ(dagger["kept"], 1);
   EXPECT_EQ(dagger["failed"], 1);
+}
+
+TEST_F(CliSimTest, WithoutASeedNobodyIsTestedOnTheScenesItWasTrainedOn) {
+  ASSERT_EQ(Run("sim record --out plain.hdf5 --episodes 3 --image-size 16").status, 0);
+  const DemonstrationFile file(dir_ / "plain.hdf5");
+  ASSERT_EQ(file.demonstrations().size(), 3U);
+  std::set<std::string> recorded, shown;
+  for (int i = 0; i < 3; ++i) {
+    recorded.insert(file.demonstrations()[static_cast<size_t>(i)].instruction);
+    shown.insert(RunJson(fmt::format("sim view --episode {} --max-steps 1 --out v.png --json", i))["instruction"]);
+  }
+  EXPECT_NE(recorded, shown);
+  const Json told = RunJson("sim record --out told.hdf5 --episodes 3 --image-size 16 --seed 1000 --json");
+  EXPECT_EQ(told["steps"], RunJson("sim record --out plain.hdf5 --episodes 3 --image-size 16 --json")["steps"]);
+  EXPECT_NE(told["steps"], RunJson("sim record --out zero.hdf5 --episodes 3 --image-size 16 --seed 0 --json")["steps"]);
 }
 
 TEST_F(CliSimTest, AsksAModel) {
