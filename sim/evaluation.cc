@@ -25,11 +25,11 @@ Image Grey(int64_t size) {
   return image;
 }
 
-// Of the next episode that says something else.
+// Of the next episode that asks for something else: in this scene another way to say the same would be obeyed rightly.
 std::string OtherInstruction(const Situation& situation, int64_t index, const EvaluationOptions& options) {
   for (auto other = static_cast<uint64_t>(index) + 1;; ++other) {
     std::string text = DrawSituation(options.seed, other, options.layout).instruction;
-    if (text != situation.instruction) return text;
+    if (FindTask(situation.scene, text) != situation.task) return text;
   }
 }
 

@@ -42,7 +42,7 @@ struct EvaluationOptions {
   bool images = true;                 // rendered for the controller; an expert needs none
   bool frames = false;                // drawn at kFrameSize and kept for on_episode
   bool blank_image = false;           // the controller sees grey: what does the instruction alone give?
-  bool shuffle_instructions = false;  // the controller is told what another episode is about
+  bool shuffle_instructions = false;  // the controller is told to do what another episode is about, never the same
   std::function<bool()> cancelled{};
   std::function<void(const EvaluatedEpisode&)> on_episode{};
   // At the end of each that was not cancelled, before on_episode: the state that it ends in, and the picture of it

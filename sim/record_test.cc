@@ -228,6 +228,31 @@ TEST(Evaluation, ControlsTakeTheImageOrTheInstructionAway) {
   for (uint64_t i = 0; i < 3; ++i) EXPECT_NE(told[i], DrawSituation(6, i).instruction);
 }
 
+TEST(Evaluation, AnotherInstructionIsNotAnotherWayToSayTheSame) {
+  EvaluationOptions options{.episodes = 40, .seed = 6, .max_steps = 1, .images = false, .shuffle_instructions = true};
+  options.layout = {.tasks = {TaskKind::kReach}, .partial_names = 1};  // "go to the ball", "move to the ball"
+  const auto told = [&](int64_t index) {
+    std::string text;
+    const ControllerFactory listener = [&](const Situation&, int64_t) -> Controller {
+      return [&](const Image&, std::string_view instruction, const WorldState&) {
+        text = instruction;
+        return ActionVector{};
+      };
+    };
+    Renderers none(options);
+    EvaluateEpisode(index, listener, options, none);
+    return text;
+  };
+  int64_t same = 0;  // as the next episode that says it otherwise asks for
+  for (int64_t i = 0; i < options.episodes; ++i) {
+    const Situation situation = DrawSituation(6, static_cast<uint64_t>(i), options.layout);
+    EXPECT_NE(FindTask(situation.scene, told(i)), situation.task) << situation.instruction << ": " << told(i);
+    const std::string next = DrawSituation(6, static_cast<uint64_t>(i) + 1, options.layout).instruction;
+    same += static_cast<int64_t>(next != situation.instruction && FindTask(situation.scene, next) == situation.task);
+  }
+  EXPECT_GE(same, 3) << "there has to be something to skip";
+}
+
 TEST(Evaluation, JerkIsTheThirdDerivativeOfTheCommandedMotion) {
   const auto mover = [](std::vector<double> dx) -> ControllerFactory {
     return [dx](const Situation&, int64_t) -> Controller {

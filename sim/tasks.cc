@@ -127,13 +127,18 @@ std::vector<Task> TasksOf(const Scene& scene) {
   return tasks;
 }
 
-Task ParseInstruction(const Scene& scene, std::string_view instruction) {
+std::optional<Task> FindTask(const Scene& scene, std::string_view instruction) {
   for (const Task& task : TasksOf(scene)) {
     for (const std::string& name : NamesOf(scene, task.object)) {
       const std::vector<std::string> texts = Phrasings(scene, task, name);
       if (std::find(texts.begin(), texts.end(), instruction) != texts.end()) return task;
     }
   }
+  return std::nullopt;
+}
+
+Task ParseInstruction(const Scene& scene, std::string_view instruction) {
+  if (const std::optional<Task> task = FindTask(scene, instruction)) return *task;
   Fail("instruction \"{}\" asks for nothing that can be done in this scene", instruction);
 }
 

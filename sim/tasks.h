@@ -63,7 +63,9 @@ struct Task {
 std::vector<std::string> NamesOf(const Scene& scene, size_t object);
 // The ways to ask for a task whose object goes by that name, in order; at least five for each.
 std::vector<std::string> Phrasings(const Scene& scene, const Task& task, std::string_view name);
-// The task that a phrasing, with any of the names, asks for in a scene. Throws Error when none of any task reads so.
+// The task that a phrasing, with any of the names, asks for in a scene; nothing when none of any task reads so.
+std::optional<Task> FindTask(const Scene& scene, std::string_view instruction);
+// The same; throws Error when there is none.
 Task ParseInstruction(const Scene& scene, std::string_view instruction);
 // Every task that the scene allows.
 std::vector<Task> TasksOf(const Scene& scene);
