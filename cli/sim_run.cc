@@ -94,8 +94,9 @@ int Run(const Common& common, Flags& flags) {
   o.image_size = flags.scenes.image_size;
   flags.driver.Check();
   if (flags.expert == !flags.driver.model.empty()) {
-    throw UsageError(flags.expert ? "--expert and --model exclude each other"
-                                  : "who moves the robot? give --model DIR or --expert");
+    throw UsageError(
+        flags.expert ? "--expert and --model exclude each other"
+                     : "no model: give one with --model DIR, or --expert; models/writer and models/robot are bundled");
   }
   CheckFlags([&] { o.Check(); });
   if (flags.narrate && (flags.expert || common.json)) {

@@ -145,7 +145,8 @@ TEST_F(CliSimTest, TheBundledPolicyDoesWhatItIsToldWhileItSees) {
 }
 
 TEST_F(CliSimTest, SaysWhatIsWrong) {
-  ExpectError("sim run", 2, "give --model DIR or --expert");
+  ExpectError("sim run", 2,
+              "no model: give one with --model DIR, or --expert; models/writer and models/robot are bundled");
   ExpectError("sim run --expert --model m", 2, "exclude each other");
   ExpectError("sim run --expert --tasks fly", 2, "--tasks: \"fly\" is no task; expected reach, push");
   ExpectError("sim run --expert --partial-names 2", 2, "--partial-names is 2; expected 0 to 1");
