@@ -34,8 +34,8 @@ struct SceneFlags {
   int64_t image_size = sim::kImageSize;
   double partial_names = 0;
 
-  void Add(CLI::App* command);
-  sim::LayoutOptions Layout() const;  // UsageError naming the flag
+  void Add(CLI::App* command, const std::string& about_seed = {});  // which ends the help of --seed
+  sim::LayoutOptions Layout() const;                                // UsageError naming the flag
 };
 
 // --model, --unnorm-key and how its tokens are drawn.
@@ -63,6 +63,9 @@ std::unique_ptr<ProgressBar> EpisodeBar(const std::string& label, int64_t episod
 OrderedJson IntervalJson(int64_t successes, int64_t trials);
 std::string ShareText(int64_t successes, int64_t trials);
 double Share(int64_t successes, int64_t trials);  // 0 of no trials
+
+// Tells on stderr how many episodes or scenes ended by a fault of the physics; nothing when none did.
+void NoteFaults(int64_t faults, std::string_view of_what);
 
 #endif
 

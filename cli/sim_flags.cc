@@ -9,8 +9,8 @@
 
 namespace kinetok::cli {
 
-void SceneFlags::Add(CLI::App* command) {
-  AddSeed(command, seed, "Which scenes: scene i is a function of the seed and i");
+void SceneFlags::Add(CLI::App* command, const std::string& about_seed) {
+  AddSeed(command, seed, "Which scenes: scene i is a function of the seed and i" + about_seed);
   command->add_option("--tasks", tasks, "Which tasks, in turn; one that is named twice comes twice as often")
       ->capture_default_str();
   command
@@ -99,6 +99,10 @@ double Share(int64_t successes, int64_t trials) {
 std::string ShareText(int64_t successes, int64_t trials) {
   const Proportion p = MakeProportion(successes, trials);
   return fmt::format("{:.1f}% ({:.1f} to {:.1f})", 100 * p.value, 100 * p.low, 100 * p.high);
+}
+
+void NoteFaults(int64_t faults, std::string_view of_what) {
+  if (faults > 0) Note(fmt::format("note: the physics failed in {} {}\n", faults, of_what));
 }
 
 }  // namespace kinetok::cli

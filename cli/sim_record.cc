@@ -30,6 +30,7 @@ OrderedJson ToJson(const sim::RecordSummary& summary, const Flags& flags, double
           {"failed", summary.episodes - summary.successes},
           {"success_rate", Share(summary.successes, summary.episodes)},
           {"steps", summary.steps},
+          {"physics_faults", summary.faults},
           {"questions", summary.questions},
           {"descriptions", summary.descriptions},
           {"by_task", by_task},
@@ -84,6 +85,7 @@ int Record(const Common& common, Flags& flags) {
   const sim::RecordSummary summary = sim::Record(o);
   const double seconds = watch.Seconds();
   bar->Clear();
+  NoteFaults(summary.faults, "episodes, which are left out");
   if (common.json) {
     PrintJson(ToJson(summary, flags, seconds));
   } else {
@@ -98,20 +100,22 @@ void AddSimRecord(CLI::App& group, Common& common) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = AddCommand(group, common,
                                  {"record", "Demonstrations of a scripted expert, for training",
-                                  "kinetok sim record --out demos.hdf5 --episodes 1000 --noise 0.3"},
+                                  "kinetok sim record --out demos.hdf5 --episodes 1000"},
                                  [flags, &common] { return Record(common, *flags); });
   sim::RecordOptions& o = flags->options;
   command->add_option("--out", o.out, "The HDF5 file to write, in LIBERO's layout");
   command->add_option("--episodes", o.episodes, "How many are run; those that fail are left out")
       ->capture_default_str();
-  flags->scenes.Add(command);
+  flags->scenes.seed = o.seed;
+  flags->scenes.Add(command, "; that of run and ask is 0: nobody is tested on what it was trained on");
   command
       ->add_option(
           "--noise", o.noise,
           "The share of steps in which something else is executed than what the expert wants, which is what is "
-          "recorded")
+          "recorded: so there are recoveries; 0: the expert undisturbed")
       ->capture_default_str();
-  command->add_option("--max-steps", o.max_steps, "The longest episode")->capture_default_str();
+  command->add_option("--max-steps", o.max_steps, fmt::format("The longest episode, 1 to {}", sim::kMaxSteps))
+      ->capture_default_str();
   command->add_option("--questions", o.questions, "Also questions about the pictures, into this JSON lines file");
   command->add_option("--questions-per-episode", o.questions_per_episode, "At most so many")->capture_default_str();
   command->add_option("--descriptions", o.descriptions,

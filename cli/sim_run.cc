@@ -34,6 +34,7 @@ OrderedJson ToJson(const sim::Evaluation& e) {
           {"success_interval_95", IntervalJson(e.successes, e.episodes)},
           {"by_task", by_task},
           {"steps", e.steps},
+          {"physics_faults", e.faults},
           {"jerk_m_per_s3", e.jerk},
           {"action_ms",
            {{"p50", 1e3 * Percentile(e.seconds, 0.5)},
@@ -94,8 +95,9 @@ int Run(const Common& common, Flags& flags) {
   o.image_size = flags.scenes.image_size;
   flags.driver.Check();
   if (flags.expert == !flags.driver.model.empty()) {
-    throw UsageError(flags.expert ? "--expert and --model exclude each other"
-                                  : "who moves the robot? give --model DIR or --expert");
+    throw UsageError(
+        flags.expert ? "--expert and --model exclude each other"
+                     : "no model: give one with --model DIR, or --expert; models/writer and models/robot are bundled");
   }
   CheckFlags([&] { o.Check(); });
   if (flags.narrate && (flags.expert || common.json)) {
@@ -118,6 +120,10 @@ int Run(const Common& common, Flags& flags) {
   o.on_episode = [&](const sim::EvaluatedEpisode& episode) {
     successes += static_cast<int64_t>(episode.result.success);
     bar->Update(episode.index + 1, ShareText(successes, episode.index + 1));
+    if (!episode.result.fault.empty()) {
+      bar->Clear();
+      Note(fmt::format("note: episode {} has failed: {}\n", episode.index, episode.result.fault));
+    }
     if (o.frames) WritePictures(episode, flags);
   };
   if (flags.narrate) {
@@ -155,7 +161,10 @@ void AddSimRun(CLI::App& group, Common& common) {
   command->add_flag("--expert", flags->expert, "The scripted expert instead of a model: how much can be reached");
   command->add_option("--episodes", o.episodes, "How many")->capture_default_str();
   flags->scenes.Add(command);
-  command->add_option("--max-steps", o.max_steps, "After so many an episode has failed")->capture_default_str();
+  command
+      ->add_option("--max-steps", o.max_steps,
+                   fmt::format("After so many, 1 to {}, an episode has failed", sim::kMaxSteps))
+      ->capture_default_str();
   command->add_option("--png", flags->png, "Each episode as a strip of pictures, into this folder");
   command->add_option("--gif", flags->gif, "Each episode as an animation, into this folder");
   command->add_flag("--narrate", flags->narrate,

@@ -67,6 +67,7 @@ Shown FromRun(const Common& common, Flags& flags) {
       },
       o, renderers);
   const sim::EpisodeResult& result = episode.result;
+  if (!result.fault.empty()) Note(fmt::format("note: the episode has failed: {}\n", result.fault));
   return {.instruction = episode.instruction,
           .outcome = fmt::format("{} after {} steps", result.success ? "success" : "failure", result.steps),
           .frames = std::move(episode.frames),
@@ -111,7 +112,8 @@ void AddSimView(CLI::App& group, Common& common) {
   AddAdapter(command, common);
   command->add_flag("--expert", flags->expert, "The scripted expert moves the robot; so it does without --model");
   flags->scenes.Add(command);
-  command->add_option("--max-steps", flags->max_steps, "The longest episode")->capture_default_str();
+  command->add_option("--max-steps", flags->max_steps, fmt::format("The longest episode, 1 to {}", sim::kMaxSteps))
+      ->capture_default_str();
 }
 
 }  // namespace kinetok::cli

@@ -13,7 +13,9 @@
 
 namespace kinetok::sim {
 
-inline constexpr int64_t kMaxSteps = 80;  // of an episode: 16 seconds
+inline constexpr int64_t kMaxSteps = 80;  // of an episode: 16 seconds; options ask for as many or fewer
+// Throws Error that starts with "max_steps" unless it is 1 to kMaxSteps.
+void CheckMaxSteps(int64_t max_steps);
 
 // The image is empty when there is no renderer.
 using Controller = std::function<ActionVector(const Image& image, std::string_view instruction, const WorldState&)>;
@@ -35,12 +37,14 @@ struct EpisodeOptions {
 
 struct EpisodeResult {
   bool success = false, cancelled = false;
+  std::string fault{};  // of the physics, in words: it ended the episode, which has failed
   int64_t steps = 0;
   std::vector<ActionVector> actions{};  // the controller's
   std::vector<double> seconds{};        // that each took
 };
 
-// Ends with success, or after max_steps. `instruction` replaces the scene's own.
+// Ends with success, after max_steps, or with a PhysicsError, which the result tells. `instruction` replaces the
+// scene's own.
 EpisodeResult RunEpisode(Simulator& simulator, const Task& task, std::string_view instruction,
                          const Controller& controller, const EpisodeOptions& options = {});
 

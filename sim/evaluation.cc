@@ -25,11 +25,11 @@ Image Grey(int64_t size) {
   return image;
 }
 
-// Of the next episode that says something else.
+// Of the next episode that asks for something else: in this scene another way to say the same would be obeyed rightly.
 std::string OtherInstruction(const Situation& situation, int64_t index, const EvaluationOptions& options) {
   for (auto other = static_cast<uint64_t>(index) + 1;; ++other) {
     std::string text = DrawSituation(options.seed, other, options.layout).instruction;
-    if (text != situation.instruction) return text;
+    if (FindTask(situation.scene, text) != situation.task) return text;
   }
 }
 
@@ -50,7 +50,7 @@ double SquaredJerks(const std::vector<ActionVector>& actions) {
 
 void EvaluationOptions::Check() const {
   CheckCommon(episodes, image_size);
-  if (max_steps < 1) Fail("max_steps is {}; expected at least 1", max_steps);
+  CheckMaxSteps(max_steps);
 }
 
 Renderers::Renderers(const EvaluationOptions& options) {
@@ -77,6 +77,7 @@ EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& control
   const auto keep_frame = [&](const Simulator& now) { out.frames.push_back(renderers.frames->Render(now)); };
   if (renderers.frames) episode.on_step = [&](const EpisodeStep& step) { keep_frame(step.simulator); };
   out.result = RunEpisode(simulator, out.situation.task, out.instruction, controller, episode);
+  if (!out.result.fault.empty()) return out;  // MuJoCo has set everything back: there is no end to show
   if (renderers.frames) keep_frame(simulator);
   if (options.on_end && !out.result.cancelled) {
     options.on_end(out, simulator, renderers.images ? renderers.images->Render(simulator) : Image{});
@@ -104,6 +105,7 @@ Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOption
     ++out.episodes;
     task.successes += static_cast<int64_t>(result.success);
     out.successes += static_cast<int64_t>(result.success);
+    out.faults += static_cast<int64_t>(!result.fault.empty());
     task.steps += result.steps;
     out.steps += result.steps;
     out.seconds.insert(out.seconds.end(), result.seconds.begin(), result.seconds.end());
@@ -135,8 +137,13 @@ AskReport Ask(const Answerer& answer, const AskOptions& options) {
     Simulator simulator(situation.scene);
     Draws draws(options.seed, RandomStream::kNoise, index);
     constexpr size_t kLongest = 16;  // steps: from the first look to an object in the air
-    for (size_t step = draws.Below(kLongest); step > 0; --step) {
-      simulator.Step(ExpertAction(situation.scene, situation.task, simulator.state()));
+    try {
+      for (size_t step = draws.Below(kLongest); step > 0; --step) {
+        simulator.Step(ExpertAction(situation.scene, situation.task, simulator.state()));
+      }
+    } catch (const PhysicsError&) {
+      ++report.faults;
+      continue;
     }
     const Image image = renderer.Render(simulator);
     for (int64_t k = 0; k < options.questions_per_episode; ++k) {

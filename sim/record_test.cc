@@ -1,11 +1,17 @@
 #include "sim/record.h"
 
+#include <gif_lib.h>
+#include <mujoco/mujoco.h>
+
 #include <filesystem>
+#include <memory>
+#include <optional>
 
 #include "kinetok/base/file.h"
 #include "kinetok/io/demonstrations.h"
 #include "sim/evaluation.h"
 #include "sim/expert.h"
+#include "sim/noise.h"
 #include "sim/questions.h"
 #include "sim/sim_test_support.h"
 #include "sim/strip.h"
@@ -26,8 +32,12 @@ class RecordTest : public ::testing::Test {
 };
 
 TEST_F(RecordTest, ReadsBackAsItHappened) {
-  const RecordOptions options{
-      .out = dir_ / "demos.hdf5", .episodes = 5, .seed = 2, .image_size = 32, .questions = dir_ / "questions.jsonl"};
+  const RecordOptions options{.out = dir_ / "demos.hdf5",
+                              .episodes = 5,
+                              .seed = 2,
+                              .image_size = 32,
+                              .noise = 0,
+                              .questions = dir_ / "questions.jsonl"};
   const RecordSummary summary = Record(options);
   EXPECT_EQ(summary.episodes, 5);
   EXPECT_EQ(summary.kept, 5);
@@ -123,6 +133,31 @@ TEST_F(RecordTest, LabelsAreTheExpertsWhoeverDrives) {
   }
 }
 
+TEST_F(RecordTest, LabelsAreWhatTheExpertWantedNotWhatWasExecuted) {
+  const RecordOptions options{.out = dir_ / "demos.hdf5", .episodes = 2, .seed = 2, .image_size = 16};
+  EXPECT_EQ(options.noise, 0.3) << "unless told otherwise there are recoveries";
+  ASSERT_EQ(Record(options).kept, 2);
+  const DemonstrationFile file(options.out);
+  int64_t disturbed = 0;
+  for (int64_t demo = 0; demo < 2; ++demo) {
+    const auto index = static_cast<uint64_t>(demo);
+    const Situation situation = DrawSituation(options.seed, index);
+    Simulator simulator(situation.scene);
+    const std::vector<double>& labels = file.Actions(demo);
+    for (int64_t step = 0; step < file.demonstrations()[index].steps; ++step) {
+      const ActionVector wanted = ExpertAction(situation.scene, situation.task, simulator.state());
+      const double* label = &labels[static_cast<size_t>(step) * kActionSize];
+      EXPECT_TRUE(std::equal(label, label + 6, wanted.begin())) << "demonstration " << demo << ", step " << step;
+      EXPECT_EQ(label[6], wanted[6] == 1 ? -1 : 1);
+      const ActionVector executed = Disturb(wanted, options.noise, options.seed, index, step);
+      disturbed += static_cast<int64_t>(executed != wanted);
+      simulator.Step(executed);
+    }
+    EXPECT_TRUE(Succeeded(situation.scene, situation.task, simulator.state())) << "it happened so";
+  }
+  EXPECT_GE(disturbed, 3);
+}
+
 TEST_F(RecordTest, TheSameSeedGivesTheSameNumbersAlsoWithNoise) {
   const auto record = [&](const char* name) {
     const RecordOptions options{.out = dir_ / name, .episodes = 2, .seed = 9, .image_size = 16, .noise = 0.5};
@@ -144,6 +179,8 @@ TEST_F(RecordTest, OptionsThatAreNoneAreErrors) {
   };
   EXPECT_THAT(error([](RecordOptions& o) { o.out.clear(); }), HasSubstr("out is missing"));
   EXPECT_EQ(error([](RecordOptions& o) { o.episodes = 0; }), "episodes is 0; expected at least 1");
+  EXPECT_EQ(error([](RecordOptions& o) { o.max_steps = 0; }), "max_steps is 0; expected 1 to 80");
+  EXPECT_EQ(error([](RecordOptions& o) { o.max_steps = 81; }), "max_steps is 81; expected 1 to 80");
   EXPECT_EQ(error([](RecordOptions& o) { o.noise = 2; }), "noise is 2; expected 0 to 1");
   EXPECT_EQ(error([](RecordOptions& o) { o.policy_share = -1; }), "policy_share is -1; expected 0 to 1");
   EXPECT_EQ(error([](RecordOptions& o) { o.image_size = 4; }), "image_size is 4; expected 16 to 1024");
@@ -154,6 +191,31 @@ TEST_F(RecordTest, OptionsThatAreNoneAreErrors) {
               }),
               HasSubstr("no episode was kept of the 2"));
   EXPECT_FALSE(std::filesystem::exists(dir_ / "x.hdf5"));
+}
+
+TEST_F(RecordTest, WhatCannotBeWrittenIsToldBeforeTheFirstEpisode) {
+  const auto error = [&](const std::function<void(RecordOptions&)>& spoil) {
+    RecordOptions options{.out = dir_ / "x.hdf5", .episodes = 1};
+    options.on_episode = [](int64_t, int64_t) { ADD_FAILURE() << "an episode was run"; };
+    spoil(options);
+    const std::string message = ErrorOf([&] { Record(options); });
+    EXPECT_TRUE(std::filesystem::is_empty(dir_)) << message << ": something is left behind";
+    return message;
+  };
+  const std::filesystem::path lost = dir_ / "no" / "folder" / "lines.jsonl";
+  EXPECT_THAT(error([&](RecordOptions& o) { o.questions = lost; }), HasSubstr("lines.jsonl: cannot be created"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.descriptions = lost; }), HasSubstr("lines.jsonl: cannot be created"));
+  EXPECT_THAT(error([&](RecordOptions& o) {
+                o.out = lost;
+                o.questions = dir_ / "q.jsonl";
+              }),
+              HasSubstr("lines.jsonl: cannot be created"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.questions = dir_; }), HasSubstr("is a folder; expected a file"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.out = dir_; }), HasSubstr("is a folder; expected a file"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.questions = dir_ / "." / "x.hdf5"; }),
+              HasSubstr("x.hdf5, the file of the demonstrations"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.questions = o.descriptions = dir_ / "q.jsonl"; }),
+              HasSubstr("q.jsonl, the file of the questions"));
 }
 
 ControllerFactory Expert() {
@@ -196,6 +258,31 @@ TEST(Evaluation, ControlsTakeTheImageOrTheInstructionAway) {
   for (uint64_t i = 0; i < 3; ++i) EXPECT_NE(told[i], DrawSituation(6, i).instruction);
 }
 
+TEST(Evaluation, AnotherInstructionIsNotAnotherWayToSayTheSame) {
+  EvaluationOptions options{.episodes = 40, .seed = 6, .max_steps = 1, .images = false, .shuffle_instructions = true};
+  options.layout = {.tasks = {TaskKind::kReach}, .partial_names = 1};  // "go to the ball", "move to the ball"
+  const auto told = [&](int64_t index) {
+    std::string text;
+    const ControllerFactory listener = [&](const Situation&, int64_t) -> Controller {
+      return [&](const Image&, std::string_view instruction, const WorldState&) {
+        text = instruction;
+        return ActionVector{};
+      };
+    };
+    Renderers none(options);
+    EvaluateEpisode(index, listener, options, none);
+    return text;
+  };
+  int64_t same = 0;  // as the next episode that says it otherwise asks for
+  for (int64_t i = 0; i < options.episodes; ++i) {
+    const Situation situation = DrawSituation(6, static_cast<uint64_t>(i), options.layout);
+    EXPECT_NE(FindTask(situation.scene, told(i)), situation.task) << situation.instruction << ": " << told(i);
+    const std::string next = DrawSituation(6, static_cast<uint64_t>(i) + 1, options.layout).instruction;
+    same += static_cast<int64_t>(next != situation.instruction && FindTask(situation.scene, next) == situation.task);
+  }
+  EXPECT_GE(same, 3) << "there has to be something to skip";
+}
+
 TEST(Evaluation, JerkIsTheThirdDerivativeOfTheCommandedMotion) {
   const auto mover = [](std::vector<double> dx) -> ControllerFactory {
     return [dx](const Situation&, int64_t) -> Controller {
@@ -223,6 +310,64 @@ TEST(Evaluation, EpisodesAreShownAndTheirEndIsTold) {
   EXPECT_EQ(ends, 1);
 }
 
+// Physics that fail in the first step after this is set, whoever's they are: MuJoCo asks it before each step.
+class BrokenPhysics {
+ public:
+  BrokenPhysics() {
+    mjcb_control = [](const mjModel*, mjData* d) { d->qvel[0] = 1e12; };
+  }
+  ~BrokenPhysics() { mjcb_control = nullptr; }
+  BrokenPhysics(const BrokenPhysics&) = delete;
+  BrokenPhysics& operator=(const BrokenPhysics&) = delete;
+};
+
+TEST(Evaluation, GoesOnAfterAFaultOfThePhysics) {
+  const auto run = [](int64_t broken) {
+    EvaluationOptions options{.episodes = 3, .seed = 3, .image_size = 16, .frames = true};
+    options.layout.tasks = {TaskKind::kReach};
+    int64_t ends = 0;
+    options.on_end = [&](const EvaluatedEpisode&, const Simulator&, const Image&) { ++ends; };
+    options.on_episode = [&](const EvaluatedEpisode& episode) {
+      EXPECT_EQ(episode.result.fault.empty(), episode.index != broken);
+      EXPECT_EQ(episode.result.success, episode.index != broken);
+      EXPECT_FALSE(episode.frames.empty());
+    };
+    const ControllerFactory factory = [&](const Situation& situation, int64_t episode) -> Controller {
+      return [&, episode, expert = ExpertController(situation.scene, situation.task),
+              breaks = std::shared_ptr<BrokenPhysics>()](const Image& image, std::string_view instruction,
+                                                         const WorldState& state) mutable {
+        if (episode == broken) breaks = std::make_shared<BrokenPhysics>();
+        return expert(image, instruction, state);
+      };
+    };
+    const Evaluation evaluation = Evaluate(factory, options);
+    EXPECT_EQ(evaluation.episodes, 3);
+    EXPECT_EQ(ends, broken < 0 ? 3 : 2);
+    EXPECT_EQ(evaluation.successes, broken < 0 ? 3 : 2);
+    return evaluation.faults;
+  };
+  EXPECT_EQ(run(-1), 0);
+  EXPECT_EQ(run(1), 1);
+}
+
+TEST_F(RecordTest, LeavesOutWhereThePhysicsFailed) {
+  RecordOptions options{.out = dir_ / "demos.hdf5", .episodes = 3, .seed = 2, .image_size = 16, .noise = 0};
+  options.layout.tasks = {TaskKind::kReach};
+  std::optional<BrokenPhysics> breaks;
+  options.on_episode = [&](int64_t episodes, int64_t) {
+    breaks.reset();
+    if (episodes == 1) breaks.emplace();
+  };
+  options.policy = [](const Image&, std::string_view, const WorldState&) { return ActionVector{}; };
+  options.policy_share = 0;
+  const RecordSummary summary = Record(options);
+  EXPECT_EQ(summary.faults, 1);
+  EXPECT_EQ(summary.episodes, 3);
+  EXPECT_EQ(summary.kept, 2);
+  EXPECT_EQ(summary.successes, 2);
+  EXPECT_EQ(DemonstrationFile(options.out).demonstrations().size(), 2U);
+}
+
 TEST(Ask, TruthScoresEverythingAndAConstantAnswerNoMoreThanChance) {
   const AskOptions options{.episodes = 25, .seed = 1, .image_size = 16};
   const AskReport truth = Ask([](const Image&, const Question& q) { return " " + q.answer; }, options);
@@ -236,6 +381,27 @@ TEST(Ask, TruthScoresEverythingAndAConstantAnswerNoMoreThanChance) {
     EXPECT_LE(static_cast<double>(kind.right), kind.chance * static_cast<double>(kind.questions) + 1e-9);
 }
 
+// The mean over pixels and colours of each frame of a square animation, as giflib reads it.
+std::vector<double> GreyOfGif(const std::filesystem::path& path, int side) {
+  int fault = 0;
+  const std::unique_ptr<GifFileType, void (*)(GifFileType*)> gif(DGifOpenFileName(path.c_str(), &fault),
+                                                                 [](GifFileType* g) { DGifCloseFile(g, nullptr); });
+  if (gif == nullptr || DGifSlurp(gif.get()) != GIF_OK) return {};
+  std::vector<double> means;
+  for (const SavedImage& image : std::span(gif->SavedImages, static_cast<size_t>(gif->ImageCount))) {
+    EXPECT_EQ(image.ImageDesc.Width, side);
+    EXPECT_EQ(image.ImageDesc.Height, side);
+    const auto pixels = static_cast<size_t>(side) * static_cast<size_t>(side);
+    double sum = 0;
+    for (const GifByteType index : std::span(image.RasterBits, pixels)) {
+      const GifColorType& color = gif->SColorMap->Colors[index];
+      sum += (color.Red + color.Green + color.Blue) / 3.0;
+    }
+    means.push_back(sum / static_cast<double>(pixels));
+  }
+  return means;
+}
+
 TEST_F(RecordTest, StripsAndAnimationsAreWritten) {
   std::vector<Image> frames(5, Image(24, 24));
   for (size_t i = 0; i < frames.size(); ++i)
@@ -243,10 +409,17 @@ TEST_F(RecordTest, StripsAndAnimationsAreWritten) {
   WriteStrip(dir_ / "strip.png", frames, "push the red cube left", "success after 4 steps", {.columns = 3, .size = 48});
   const Image strip = ReadImage(dir_ / "strip.png");
   EXPECT_EQ(strip.height, 52 + 2 * (48 + 18 + 6));
+  for (int64_t i = 0; i < 5; ++i) {  // each frame's middle
+    const int64_t x = 6 + i % 3 * (48 + 6) + 24, y = 52 + i / 3 * (48 + 18 + 6) + 24;
+    EXPECT_NEAR(strip.pixels[static_cast<size_t>(3 * (y * strip.width + x))], 50 * i, 1) << "frame " << i;
+  }
   WriteGif(dir_ / "film.gif", frames);
-  const std::string gif = ReadFile(dir_ / "film.gif");
-  EXPECT_TRUE(gif.starts_with("GIF89a"));
-  EXPECT_TRUE(gif.ends_with(";"));
+  EXPECT_THAT(ReadFile(dir_ / "film.gif"), ::testing::StartsWith("GIF89a"));
+  const std::vector<double> levels = GreyOfGif(dir_ / "film.gif", 24);
+  ASSERT_EQ(levels.size(), 5U);
+  for (size_t i = 0; i < 5; ++i) {  // 6 or 7 levels a colour: dithered to a sixteenth of the way to the next
+    EXPECT_NEAR(levels[i], 50 * static_cast<double>(i), 51.0 / 16 + 1) << "frame " << i;
+  }
   frames.back() = Image(25, 24);
   EXPECT_THAT(ErrorOf([&] { WriteGif(dir_ / "bad.gif", frames); }), HasSubstr("24 x 24 and of 25 x 24"));
   EXPECT_THAT(ErrorOf([&] { WriteGif(dir_ / "bad.gif", {}); }), HasSubstr("no frame"));

@@ -48,7 +48,10 @@ bool InZone(const SceneZone& zone, const Vec3& p) {
   return std::abs(p[0] - zone.x) <= kZoneHalf - kZoneMargin && std::abs(p[1] - zone.y) <= kZoneHalf - kZoneMargin;
 }
 
-bool Pushed(const Scene& scene, const Task& task, const ObjectState& object) {
+bool Pushed(const Scene& scene, const Task& task, const WorldState& state) {
+  const ObjectState& object = state.objects[task.object];
+  if (object.bottom > kRestHeight) return false;                 // carried, or thrown
+  if (object.held() && state.opening >= kGripped) return false;  // dragged
   if (task.zone) return InZone(scene.zones[*task.zone], object.position);
   const SceneObject& start = scene.objects[task.object];
   const double moved = object.position[0] - start.x;
@@ -124,13 +127,18 @@ std::vector<Task> TasksOf(const Scene& scene) {
   return tasks;
 }
 
-Task ParseInstruction(const Scene& scene, std::string_view instruction) {
+std::optional<Task> FindTask(const Scene& scene, std::string_view instruction) {
   for (const Task& task : TasksOf(scene)) {
     for (const std::string& name : NamesOf(scene, task.object)) {
       const std::vector<std::string> texts = Phrasings(scene, task, name);
       if (std::find(texts.begin(), texts.end(), instruction) != texts.end()) return task;
     }
   }
+  return std::nullopt;
+}
+
+Task ParseInstruction(const Scene& scene, std::string_view instruction) {
+  if (const std::optional<Task> task = FindTask(scene, instruction)) return *task;
   Fail("instruction \"{}\" asks for nothing that can be done in this scene", instruction);
 }
 
@@ -143,7 +151,7 @@ bool Succeeded(const Scene& scene, const Task& task, const WorldState& state) {
       return std::hypot(g.x - p[0], g.y - p[1], g.z - object.top) <= kReachRadius;
     }
     case TaskKind::kPush:
-      return Pushed(scene, task, object);
+      return Pushed(scene, task, state);
     case TaskKind::kPick:
     case TaskKind::kPickBar:
       return object.held() && object.bottom >= kPickHeight;

@@ -16,18 +16,21 @@ namespace kinetok::sim {
 enum class TaskKind : uint8_t {
   kReach,    // "move to the red cube": the gripper's point within kReachRadius of the middle of the object's top
   kPush,     // "push the blue cylinder to the left": kPushDistance that way, less than kPushSideways across;
-             // "push the blue cylinder into the green zone": its middle inside the zone, kZoneMargin from the edge
+             // "push the blue cylinder into the green zone": its middle inside the zone, kZoneMargin from the edge;
+             // either way on the table, and not between the fingers
   kPick,     // "pick up the yellow ball": between both fingers, its lowest point kPickHeight above the table
   kPickBar,  // the same of a bar, which fits between the fingers only across
   kPlace,    // "put the red cube on the blue plate": its middle within kPlaceRadius of the plate's, at rest on it,
              // no finger touching, the gripper open
 };
 
-// Metres; kRestSpeed metres a second; kOpenEnough is the gripper's opening.
+// Metres; kRestSpeed metres a second; kOpenEnough and kGripped are the gripper's opening. What both fingers touch is
+// between them when they are kGripped apart; closed ones touch with both what they push before them.
 inline constexpr double kReachRadius = 0.03;
 inline constexpr double kPushDistance = 0.08, kPushSideways = 0.05, kZoneMargin = 0.01;
 inline constexpr double kPickHeight = 0.05;
 inline constexpr double kPlaceRadius = 0.035, kRestHeight = 0.006, kRestSpeed = 0.02, kOpenEnough = 0.06;
+inline constexpr double kGripped = 0.02;
 
 inline constexpr std::array kTasks = {TaskKind::kReach, TaskKind::kPush, TaskKind::kPick, TaskKind::kPickBar,
                                       TaskKind::kPlace};
@@ -60,7 +63,9 @@ struct Task {
 std::vector<std::string> NamesOf(const Scene& scene, size_t object);
 // The ways to ask for a task whose object goes by that name, in order; at least five for each.
 std::vector<std::string> Phrasings(const Scene& scene, const Task& task, std::string_view name);
-// The task that a phrasing, with any of the names, asks for in a scene. Throws Error when none of any task reads so.
+// The task that a phrasing, with any of the names, asks for in a scene; nothing when none of any task reads so.
+std::optional<Task> FindTask(const Scene& scene, std::string_view instruction);
+// The same; throws Error when there is none.
 Task ParseInstruction(const Scene& scene, std::string_view instruction);
 // Every task that the scene allows.
 std::vector<Task> TasksOf(const Scene& scene);

@@ -97,6 +97,55 @@ TEST(Tasks, PushIntoAZoneAsksForACentimetreInside) {
   }
 }
 
+// Of the expert's pushes, one by either rule: what it ends in, a success.
+WorldState PushedState(const Task& task) {
+  const Scene scene = HandMadeScene();
+  Simulator simulator(scene);
+  EXPECT_TRUE(RunExpert(simulator, task).success);
+  return simulator.state();
+}
+
+TEST(Tasks, PushIsNotCarryingThroughTheAir) {
+  for (const Task& task : {Task{TaskKind::kPush, kPurpleBall, kGreenZone}, Task{TaskKind::kPush, kPurpleBall}}) {
+    WorldState state = PushedState(task);
+    state.objects[kPurpleBall].bottom = kRestHeight;
+    EXPECT_TRUE(Succeeded(HandMadeScene(), task, state));
+    state.objects[kPurpleBall].bottom = kRestHeight + 0.001;
+    EXPECT_FALSE(Succeeded(HandMadeScene(), task, state));
+  }
+}
+
+TEST(Tasks, PushIsNotDraggingBetweenTheFingers) {
+  for (const Task& task : {Task{TaskKind::kPush, kPurpleBall, kGreenZone}, Task{TaskKind::kPush, kPurpleBall}}) {
+    WorldState state = PushedState(task);
+    state.objects[kPurpleBall].left = state.objects[kPurpleBall].right = true;
+    state.opening = kGripped - 0.001;
+    EXPECT_TRUE(Succeeded(HandMadeScene(), task, state)) << "closed fingers push with both";
+    state.opening = 0.042;  // the ball between them
+    EXPECT_FALSE(Succeeded(HandMadeScene(), task, state));
+    state.objects[kPurpleBall].left = false;
+    EXPECT_TRUE(Succeeded(HandMadeScene(), task, state));
+  }
+}
+
+// Physically: picks the ball up and carries it over the zone, where a push would end.
+TEST(Tasks, WhatFliesOverTheZoneHasNotBeenPushedThere) {
+  const Scene scene = HandMadeScene();
+  const Task push{TaskKind::kPush, kPurpleBall, kGreenZone};
+  Simulator simulator(scene);
+  ASSERT_TRUE(RunExpert(simulator, {TaskKind::kPick, kPurpleBall}).success);
+  const auto over = [&] {
+    const Vec3& p = simulator.state().objects[kPurpleBall].position;
+    return std::max(std::abs(p[0] - scene.zones[kGreenZone].x), std::abs(p[1] - scene.zones[kGreenZone].y)) < 0.02;
+  };
+  for (int step = 0; step < 20 && !over(); ++step) {
+    const Vec3& p = simulator.state().objects[kPurpleBall].position;
+    simulator.Step(ActionVector{scene.zones[kGreenZone].x - p[0], scene.zones[kGreenZone].y - p[1], 0, 0, 0, 0, 0});
+  }
+  ASSERT_TRUE(over());
+  EXPECT_FALSE(Succeeded(scene, push, simulator.state()));
+}
+
 TEST(Tasks, PickAsksForFiveCentimetresBetweenTheFingers) {
   const Scene scene = HandMadeScene();
   const Task task{TaskKind::kPick, kRedCube};
@@ -171,6 +220,39 @@ TEST(Expert, GraspsABarAcross) {
     ASSERT_TRUE(RunExpert(simulator, {TaskKind::kPickBar, kYellowBar}).success) << yaw;
     EXPECT_NEAR(simulator.state().gripper.yaw, yaw, 0.15);
     EXPECT_NEAR(simulator.state().opening, 0.03, 0.004);
+  }
+}
+
+// A bar that lies less than about a radian off is turned by the fingers as they close. Farther off it is wider than the
+// open fingers, so only such scenes tell whether the gripper turned: they are few, and drawn until there are enough.
+TEST(Expert, ABarFarOffTheFingersAngleCannotBePickedUpWithoutATurn) {
+  constexpr double kTurned = 0.95, kNeedsTurn = 1.05;  // radians between the bar and the fingers as they begin
+  int64_t near = 0, far = 0;
+  for (uint64_t i = 0; near < 3 || far < 5; ++i) {
+    const Situation situation = DrawSituation(21, i, {.tasks = {TaskKind::kPickBar}});
+    const size_t bar = situation.task.object;
+    const double off = std::abs(situation.scene.objects[bar].yaw - situation.scene.gripper.yaw);
+    const bool needs = off > kNeedsTurn;
+    if (!needs && (off < 0.7 || off > kTurned || near >= 3)) continue;
+    ++(needs ? far : near);
+    const Controller expert = ExpertController(situation.scene, situation.task);
+    const Controller still = [&](const Image& image, std::string_view text, const WorldState& state) {
+      ActionVector action = expert(image, text, state);
+      action[5] = 0;
+      return action;
+    };
+    // Believes that the bar lies as it needs it, and so does not wait for the turn above it.
+    const Controller careless = [&](const Image& image, std::string_view text, WorldState state) {
+      state.objects[bar].yaw = state.gripper.yaw;
+      return still(image, text, state);
+    };
+    const auto succeeds = [&](const Controller& controller) {
+      Simulator simulator(situation.scene);
+      return RunEpisode(simulator, situation.task, "", controller).success;
+    };
+    EXPECT_TRUE(succeeds(expert)) << "episode " << i;
+    EXPECT_EQ(succeeds(careless), !needs) << "episode " << i << ", " << off;
+    EXPECT_FALSE(succeeds(still)) << "episode " << i;
   }
 }
 

@@ -34,7 +34,7 @@ def run(*args, text=None):
 def states(folder):
     """Pictures with instructions, spread over the expert's episodes."""
     demos = folder / "demos.hdf5"
-    run("sim", "record", "--out", str(demos), "--episodes", str(STATES), "--seed", SEED + "7")
+    run("sim", "record", "--out", str(demos), "--episodes", str(STATES), "--seed", SEED + "7", "--noise", "0")
     found = []
     with h5py.File(demos) as f:
         for number, demo in enumerate(f["data"].values()):
