@@ -172,6 +172,38 @@ TEST_F(CliFinetuneTest, WhatARunSaysOfItselfMakesTheSameRunAgain) {
 #endif
 }
 
+TEST_F(CliFinetuneTest, ImagesStayOnTheDisk) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer needs memory of its own";
+#endif
+  // 160 MB of pixels in a file of less than 1 MB, seen both as demonstrations and by questions about them.
+  constexpr int kDemonstrations = 160, kSteps = 5, kSide = 256;
+  std::string questions;
+  DemonstrationWriter writer(dir_ / "large.hdf5", {{"image_rotation", 0}});
+  for (int d = 0; d < kDemonstrations; ++d) {
+    Demonstration demo{.instruction = "go", .images = {}, .actions = {}, .states = {}};
+    for (int step = 0; step < kSteps; ++step) {
+      demo.images.emplace_back(kSide, kSide);
+      demo.actions.insert(demo.actions.end(), {d / 200.0, step / 10.0, 0, 0, 0, 0, 1});
+      questions += fmt::format(R"({{"image": "large.hdf5:demo_{}:{}", "prompt": "where?", "completion": " a"}})"
+                               "\n",
+                               d, step);
+    }
+    writer.Add(demo);
+  }
+  writer.Finish();
+  WriteFileAtomically(dir_ / "large.jsonl", questions);
+  ASSERT_LT(std::filesystem::file_size(dir_ / "large.hdf5"), 2'000'000);
+  const auto finetune = [](const char* demonstrations, const char* lines) {
+    return std::vector<std::string>{
+        "finetune", "--model",      "vla", "--data",    demonstrations, lines,  "--batch-size", "50", "--max-steps",
+        "20",       "--eval-every", "0",   "--restart", "--out",        "lean", "--threads",    "2"};
+  };
+  const int64_t base = PeakRss(finetune("demos.hdf5", "questions.jsonl"));
+  EXPECT_LT(PeakRss(finetune("large.hdf5", "large.jsonl")) - base, 40'000'000);
+  std::filesystem::remove_all(dir_ / "lean");
+}
+
 TEST_F(CliFinetuneTest, WhatDoesNotFitIsTold) {
   ExpectError("finetune --data demos.hdf5 --out x", 2, "--model");
   ExpectError("finetune --model model --data demos.hdf5 --out x", 1, "model (of type gpt2) sees no images");

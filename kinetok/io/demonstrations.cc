@@ -16,6 +16,19 @@ using hdf5::Lock;
 namespace {
 
 constexpr int64_t kMaxImageBytes = int64_t{1} << 30;
+constexpr size_t kMetadataCache = 1 << 20;  // bytes; the library's own limit, 32 MB, is 150 MB of its nodes
+
+// The library keeps what it knows of the file's structure within bounds.
+Handle OpenFile(const std::filesystem::path& path) {
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5AC_cache_config_t cache{};
+  cache.version = H5AC__CURR_CACHE_CONFIG_VERSION;
+  if (H5Pget_mdc_config(access.get(), &cache) < 0) return {};
+  cache.set_initial_size = true;
+  cache.initial_size = cache.min_size = cache.max_size = kMetadataCache;
+  if (H5Pset_mdc_config(access.get(), &cache) < 0) return {};
+  return {H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose};
+}
 
 // Every opening returns an invalid handle when there is no such thing.
 Handle OpenGroup(hid_t at, const std::string& name) {
@@ -26,6 +39,13 @@ Handle OpenGroup(hid_t at, const std::string& name) {
 Handle OpenDataset(hid_t at, const std::string& name) {
   if (H5Lexists(at, name.c_str(), H5P_DEFAULT) <= 0) return {};
   return {H5Dopen2(at, name.c_str(), H5P_DEFAULT), H5Dclose};
+}
+
+// Where an object is in its file: found again in fewer steps than by its name.
+hobj_ref_t Refer(const Handle& object) {
+  hobj_ref_t place = 0;
+  H5Rcreate(&place, object.get(), ".", H5R_OBJECT, -1);
+  return place;
 }
 
 // A text attribute, of fixed or variable length; nothing when it is absent or no text.
@@ -113,9 +133,10 @@ std::optional<std::string> InstructionOf(const Handle& group, const std::string&
 }  // namespace
 
 struct DemonstrationFile::State {
-  struct Opened {
-    Handle group, images;
-    std::vector<double> actions;
+  // Nothing stays open: each open dataset would keep 1 MB of decompressed images, and there are thousands.
+  struct Found {
+    hobj_ref_t group = 0, images = 0;  // where they are in the file
+    std::vector<double> actions{};
   };
 
   std::filesystem::path path;
@@ -124,33 +145,43 @@ struct DemonstrationFile::State {
   int rotation = 0;
   int64_t dimensions = 0;
   std::vector<DemonstrationInfo> infos;
-  std::vector<Opened> opened;
+  std::vector<Found> found;
 
   State(const std::filesystem::path& p, std::string_view c) : path(p), camera(c) {}
   ~State() {  // under the lock, whatever was opened
     const Lock lock;
-    opened.clear();
     data.Reset();
     file.Reset();
   }
 
-  void Open();
-  void Add(const std::string& name, const std::optional<std::string>& shared_instruction);
-};
-
-void DemonstrationFile::State::Add(const std::string& name, const std::optional<std::string>& shared_instruction) {
-  const std::string source = fmt::format("{}: data/{}", path.string(), name);
-  Opened demo;
-  DemonstrationInfo info{.name = name, .instruction = {}, .steps = 0, .width = 0, .height = 0};
-  demo.group = OpenGroup(data.get(), name);
-  if (!demo.group) Fail("{}: is no group; expected one demonstration each", source);
-  const auto instruction = InstructionOf(demo.group, source);
-  info.instruction = instruction ? *instruction : shared_instruction.value_or("");
-  if (info.instruction.empty()) {
-    Fail("{}: has no instruction; expected the attribute language_instruction, or problem_info of the file", source);
+  Handle OpenAgain(const hobj_ref_t& place, Handle::Close close) const {
+    return {H5Rdereference2(file.get(), H5P_DEFAULT, H5R_OBJECT, &place), close};
   }
 
-  const Handle actions = OpenDataset(demo.group.get(), "actions");
+  void Open();
+  void Add(const std::string& name, const std::optional<std::string>& shared_instruction);
+  Handle OpenActions(const Handle& group, const std::string& source, DemonstrationInfo* info);
+  Handle OpenImages(const Handle& group, const std::string& source, DemonstrationInfo* info) const;
+  std::vector<double> ReadActions(const Handle& actions, int64_t steps, const std::string& source);
+};
+
+std::vector<double> DemonstrationFile::State::ReadActions(const Handle& actions, int64_t steps,
+                                                          const std::string& source) {
+  std::vector<double> values(static_cast<size_t>(steps * dimensions));
+  if (H5Dread(actions.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+    Fail("{}: cannot be read; the file is damaged or cut short", source);
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      Fail("{}: step {}, dimension {} is {}, expected a finite number", source, static_cast<int64_t>(i) / dimensions,
+           static_cast<int64_t>(i) % dimensions, values[i]);
+    }
+  }
+  return values;
+}
+
+Handle DemonstrationFile::State::OpenActions(const Handle& group, const std::string& source, DemonstrationInfo* info) {
+  Handle actions = OpenDataset(group.get(), "actions");
   if (!actions) Fail("{}: has no dataset \"actions\"", source);
   const std::vector<int64_t> shape = Shape(actions);
   if (shape.size() != 2 || shape[0] < 1 || shape[1] < 1 || shape[1] > 64 || shape[0] > 10'000'000) {
@@ -163,43 +194,55 @@ void DemonstrationFile::State::Add(const std::string& name, const std::optional<
   if (shape[1] != dimensions) {
     Fail("{}/actions: has {} dimensions, other demonstrations of the file have {}", source, shape[1], dimensions);
   }
-  info.steps = shape[0];
-  demo.actions.resize(static_cast<size_t>(shape[0] * shape[1]));
-  if (H5Dread(actions.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, demo.actions.data()) < 0) {
-    Fail("{}/actions: cannot be read; the file is damaged or cut short", source);
-  }
-  for (size_t i = 0; i < demo.actions.size(); ++i) {
-    if (!std::isfinite(demo.actions[i])) {
-      Fail("{}/actions: step {}, dimension {} is {}, expected a finite number", source,
-           static_cast<int64_t>(i) / dimensions, static_cast<int64_t>(i) % dimensions, demo.actions[i]);
-    }
-  }
+  info->steps = shape[0];
+  return actions;
+}
 
-  const Handle observations = OpenGroup(demo.group.get(), "obs");
+Handle DemonstrationFile::State::OpenImages(const Handle& group, const std::string& source,
+                                            DemonstrationInfo* info) const {
+  const Handle observations = OpenGroup(group.get(), "obs");
   if (!observations) Fail("{}: has no group \"obs\"", source);
-  demo.images = OpenDataset(observations.get(), camera);
-  if (!demo.images) {
+  Handle images = OpenDataset(observations.get(), camera);
+  if (!images) {
     Fail("{}/obs: has no camera \"{}\", only {}", source, camera, fmt::join(MemberNames(observations), ", "));
   }
-  const std::vector<int64_t> pixels = Shape(demo.images);
-  const Handle pixel(H5Dget_type(demo.images.get()), H5Tclose);
-  const bool bytes = H5Tget_class(pixel.get()) == H5T_INTEGER && H5Tget_size(pixel.get()) == 1;
-  if (!bytes || pixels.size() != 4 || pixels[3] != 3 || pixels[1] < 1 || pixels[2] < 1 || pixels[1] > kMaxImageSide ||
-      pixels[2] > kMaxImageSide || pixels[1] * pixels[2] * 3 > kMaxImageBytes) {
+  const std::vector<int64_t> pixels = Shape(images);
+  const Handle pixel(H5Dget_type(images.get()), H5Tclose);
+  const bool is_bytes = H5Tget_class(pixel.get()) == H5T_INTEGER && H5Tget_size(pixel.get()) == 1;
+  if (!is_bytes || pixels.size() != 4 || pixels[3] != 3 || pixels[1] < 1 || pixels[2] < 1 ||
+      pixels[1] > kMaxImageSide || pixels[2] > kMaxImageSide || pixels[1] * pixels[2] * 3 > kMaxImageBytes) {
     Fail("{}/obs/{}: has shape [{}] of {}-byte values, expected [steps, height, width, 3] of bytes", source, camera,
          fmt::join(pixels, ", "), H5Tget_size(pixel.get()));
   }
-  if (pixels[0] != info.steps) Fail("{}/obs/{}: has {} images for {} actions", source, camera, pixels[0], info.steps);
-  info.height = pixels[1];
-  info.width = pixels[2];
+  if (pixels[0] != info->steps) {
+    Fail("{}/obs/{}: has {} images for {} actions", source, camera, pixels[0], info->steps);
+  }
+  info->height = pixels[1];
+  info->width = pixels[2];
+  return images;
+}
+
+void DemonstrationFile::State::Add(const std::string& name, const std::optional<std::string>& shared_instruction) {
+  const std::string source = fmt::format("{}: data/{}", path.string(), name);
+  DemonstrationInfo info{.name = name, .instruction = {}, .steps = 0, .width = 0, .height = 0};
+  const Handle group = OpenGroup(data.get(), name);
+  if (!group) Fail("{}: is no group; expected one demonstration each", source);
+  const auto instruction = InstructionOf(group, source);
+  info.instruction = instruction ? *instruction : shared_instruction.value_or("");
+  if (info.instruction.empty()) {
+    Fail("{}: has no instruction; expected the attribute language_instruction, or problem_info of the file", source);
+  }
+  const Handle actions = OpenActions(group, source, &info), images = OpenImages(group, source, &info);
+  found.push_back({.group = Refer(group),
+                   .images = Refer(images),
+                   .actions = ReadActions(actions, info.steps, source + "/actions")});
   infos.push_back(std::move(info));
-  opened.push_back(std::move(demo));
 }
 
 void DemonstrationFile::State::Open() {
   if (!std::filesystem::is_regular_file(path)) Fail("{}: is no file, expected demonstrations in HDF5", path.string());
   if (H5Fis_hdf5(path.c_str()) <= 0) Fail("{}: is no HDF5 file", path.string());
-  file = {H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};
+  file = OpenFile(path);
   if (!file) Fail("{}: cannot be opened as HDF5; it is damaged or cut short", path.string());
   data = OpenGroup(file.get(), "data");
   if (!data) Fail("{}: has no group \"data\", expected the layout of LIBERO or robomimic", path.string());
@@ -249,7 +292,7 @@ int DemonstrationFile::image_rotation() const {
 }
 
 const std::vector<double>& DemonstrationFile::Actions(int64_t demonstration) const {
-  return state_->opened.at(static_cast<size_t>(demonstration)).actions;
+  return state_->found.at(static_cast<size_t>(demonstration)).actions;
 }
 
 Image DemonstrationFile::ReadImage(int64_t demonstration, int64_t step) const {
@@ -257,7 +300,7 @@ Image DemonstrationFile::ReadImage(int64_t demonstration, int64_t step) const {
   KINETOK_CHECK(step >= 0 && step < info.steps);
   Image image(info.width, info.height);
   const Lock lock;
-  const Handle& images = state_->opened[static_cast<size_t>(demonstration)].images;
+  const Handle images = state_->OpenAgain(state_->found[static_cast<size_t>(demonstration)].images, H5Dclose);
   const std::array<hsize_t, 4> start = {static_cast<hsize_t>(step), 0, 0, 0};
   const std::array<hsize_t, 4> count = {1, static_cast<hsize_t>(info.height), static_cast<hsize_t>(info.width), 3};
   const Handle file_space(H5Dget_space(images.get()), H5Sclose);
@@ -278,7 +321,8 @@ Image DemonstrationFile::ReadImage(int64_t demonstration, int64_t step) const {
 
 Json DemonstrationFile::Attribute(int64_t demonstration, std::string_view name) const {
   const Lock lock;
-  const auto text = ReadText(state_->opened.at(static_cast<size_t>(demonstration)).group.get(), std::string(name));
+  const Handle group = state_->OpenAgain(state_->found.at(static_cast<size_t>(demonstration)).group, H5Gclose);
+  const auto text = ReadText(group.get(), std::string(name));
   if (!text) return nullptr;
   return ParseJson(*text, fmt::format("{}: data/{}: attribute {}", state_->path.string(),
                                       state_->infos[static_cast<size_t>(demonstration)].name, name));

@@ -33,7 +33,8 @@ struct DemonstrationInfo {
   int64_t width = 0, height = 0;  // of its images
 };
 
-// A file that is open for reading. Thread-safe: calls wait for each other, as the HDF5 library asks for.
+// A file that is open for reading. Actions are held in memory, images stay on the disk: however long the file, reading
+// it takes some 25 MB more than its actions. Thread-safe: calls wait for each other, as the HDF5 library asks for.
 class DemonstrationFile {
  public:
   // Checks every demonstration's groups, shapes and types, and that its actions are finite. Throws Error naming the
