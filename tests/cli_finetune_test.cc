@@ -1,6 +1,8 @@
 // kinetok finetune as a user runs it: demonstrations, questions and text in, a policy or an adapter out.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "kinetok/io/demonstrations.h"
 #include "kinetok/model/checkpoint.h"
 #include "tests/cli_test_support.h"
@@ -202,6 +204,28 @@ TEST_F(CliFinetuneTest, ImagesStayOnTheDisk) {
   const int64_t base = PeakRss(finetune("demos.hdf5", "questions.jsonl"));
   EXPECT_LT(PeakRss(finetune("large.hdf5", "large.jsonl")) - base, 40'000'000);
   std::filesystem::remove_all(dir_ / "lean");
+}
+
+TEST_F(CliFinetuneTest, DemonstrationsThatAreNoneAreTold) {
+  const auto write = [](const Demonstration* demo, std::string_view camera = kDefaultCamera) {
+    DemonstrationWriter writer(dir_ / "bad.hdf5", OrderedJson::object(), camera);
+    if (demo != nullptr) writer.Add(*demo);
+    writer.Finish();
+  };
+  const auto expect = [](const std::string& message) {
+    ExpectError("finetune --model vla --data bad.hdf5 --out x", 1, "bad.hdf5: " + message);
+    ExpectError("eval --model vla --data bad.hdf5", 1, "bad.hdf5: " + message);
+  };
+  write(nullptr);
+  expect("has no demonstrations in \"data\"");
+  Demonstration demo{.instruction = "go", .images = {Image(16, 16)}, .actions = {0, 0, 0, 0, 0, 0, 1}, .states = {}};
+  write(&demo, "wrist");
+  expect("data/demo_0/obs: has no camera \"agentview_rgb\", only wrist");
+  demo.actions[3] = std::nan("");
+  write(&demo);
+  expect("data/demo_0/actions: step 0, dimension 3 is nan, expected a finite number");
+  WriteFileAtomically(dir_ / "bad.hdf5", ReadFile(dir_ / "demos.hdf5").substr(0, 9000));
+  expect("cannot be opened as HDF5; it is damaged or cut short");
 }
 
 TEST_F(CliFinetuneTest, WhatDoesNotFitIsTold) {

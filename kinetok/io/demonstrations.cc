@@ -16,7 +16,9 @@ using hdf5::Lock;
 namespace {
 
 constexpr int64_t kMaxImageBytes = int64_t{1} << 30;
-constexpr size_t kMetadataCache = 1 << 20;  // bytes; the library's own limit, 32 MB, is 150 MB of its nodes
+constexpr int64_t kMaxActionBytes = int64_t{1} << 30;  // in memory, of a file: 19 million steps of 7 numbers
+constexpr int64_t kMaxDeflateRatio = 1032;             // what deflate makes of zeros, at most
+constexpr size_t kMetadataCache = 1 << 20;             // bytes; the library's own limit, 32 MB, is 150 MB of its nodes
 
 // The library keeps what it knows of the file's structure within bounds.
 Handle OpenFile(const std::filesystem::path& path) {
@@ -143,7 +145,8 @@ struct DemonstrationFile::State {
   std::string camera;
   Handle file, data;
   int rotation = 0;
-  int64_t dimensions = 0;
+  int64_t bytes = 0;  // of the file
+  int64_t dimensions = 0, action_bytes = 0;
   std::vector<DemonstrationInfo> infos;
   std::vector<Found> found;
 
@@ -162,11 +165,33 @@ struct DemonstrationFile::State {
   void Add(const std::string& name, const std::optional<std::string>& shared_instruction);
   Handle OpenActions(const Handle& group, const std::string& source, DemonstrationInfo* info);
   Handle OpenImages(const Handle& group, const std::string& source, DemonstrationInfo* info) const;
+  void CheckStored(const Handle& dataset, const std::vector<int64_t>& shape, const std::string& source) const;
   std::vector<double> ReadActions(const Handle& actions, int64_t steps, const std::string& source);
 };
 
+// What a shape declares must be in the file: memory is asked for by the shape.
+void DemonstrationFile::State::CheckStored(const Handle& dataset, const std::vector<int64_t>& shape,
+                                           const std::string& source) const {
+  const Handle type(H5Dget_type(dataset.get()), H5Tclose);
+  const Handle plan(H5Dget_create_plist(dataset.get()), H5Pclose);
+  auto declared = static_cast<double>(H5Tget_size(type.get()));
+  for (const int64_t size : shape) declared *= static_cast<double>(size);
+  const int64_t stored =
+      static_cast<int64_t>(std::min(H5Dget_storage_size(dataset.get()), static_cast<hsize_t>(bytes)));
+  const int64_t ratio = H5Pget_nfilters(plan.get()) > 0 ? kMaxDeflateRatio : 1;
+  if (declared > static_cast<double>(stored * ratio)) {
+    Fail("{}: has shape [{}], of which the file holds {} bytes; it is damaged or cut short", source,
+         fmt::join(shape, ", "), stored);
+  }
+}
+
 std::vector<double> DemonstrationFile::State::ReadActions(const Handle& actions, int64_t steps,
                                                           const std::string& source) {
+  action_bytes += steps * dimensions * static_cast<int64_t>(sizeof(double));
+  if (action_bytes > kMaxActionBytes) {
+    Fail("{}: the file's actions take more than {} MiB of memory; expected a file of fewer steps", source,
+         kMaxActionBytes >> 20);
+  }
   std::vector<double> values(static_cast<size_t>(steps * dimensions));
   if (H5Dread(actions.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     Fail("{}: cannot be read; the file is damaged or cut short", source);
@@ -194,6 +219,7 @@ Handle DemonstrationFile::State::OpenActions(const Handle& group, const std::str
   if (shape[1] != dimensions) {
     Fail("{}/actions: has {} dimensions, other demonstrations of the file have {}", source, shape[1], dimensions);
   }
+  CheckStored(actions, shape, source + "/actions");
   info->steps = shape[0];
   return actions;
 }
@@ -217,6 +243,7 @@ Handle DemonstrationFile::State::OpenImages(const Handle& group, const std::stri
   if (pixels[0] != info->steps) {
     Fail("{}/obs/{}: has {} images for {} actions", source, camera, pixels[0], info->steps);
   }
+  CheckStored(images, pixels, fmt::format("{}/obs/{}", source, camera));
   info->height = pixels[1];
   info->width = pixels[2];
   return images;
@@ -241,6 +268,7 @@ void DemonstrationFile::State::Add(const std::string& name, const std::optional<
 
 void DemonstrationFile::State::Open() {
   if (!std::filesystem::is_regular_file(path)) Fail("{}: is no file, expected demonstrations in HDF5", path.string());
+  bytes = static_cast<int64_t>(std::filesystem::file_size(path));
   if (H5Fis_hdf5(path.c_str()) <= 0) Fail("{}: is no HDF5 file", path.string());
   file = OpenFile(path);
   if (!file) Fail("{}: cannot be opened as HDF5; it is damaged or cut short", path.string());

@@ -37,8 +37,9 @@ struct DemonstrationInfo {
 // it takes some 25 MB more than its actions. Thread-safe: calls wait for each other, as the HDF5 library asks for.
 class DemonstrationFile {
  public:
-  // Checks every demonstration's groups, shapes and types, and that its actions are finite. Throws Error naming the
-  // file, the demonstration and the dataset that is absent, of another type, or of another length than `actions`.
+  // Checks every demonstration's groups, shapes and types, that what they declare is in the file, and that its actions
+  // are finite and take at most 1 GiB. Throws Error naming the file, the demonstration and the dataset that is absent,
+  // of another type, or of another length than `actions`.
   explicit DemonstrationFile(const std::filesystem::path& path, std::string_view camera = kDefaultCamera);
   ~DemonstrationFile();
   DemonstrationFile(DemonstrationFile&&) noexcept;
