@@ -50,26 +50,35 @@ hobj_ref_t Refer(const Handle& object) {
   return place;
 }
 
-// A text attribute, of fixed or variable length; nothing when it is absent or no text.
+// A text attribute, of fixed or variable length; a list of texts is joined, as LIBERO does. Nothing when it is absent
+// or no text.
 std::optional<std::string> ReadText(hid_t at, const std::string& name) {
+  constexpr size_t kMaxTexts = 10'000, kMaxBytes = 1 << 24;
   if (H5Aexists(at, name.c_str()) <= 0) return std::nullopt;
   const Handle attribute(H5Aopen(at, name.c_str(), H5P_DEFAULT), H5Aclose);
   if (!attribute) return std::nullopt;
   const Handle type(H5Aget_type(attribute.get()), H5Tclose);
   const Handle space(H5Aget_space(attribute.get()), H5Sclose);
-  if (!type || !space || H5Tget_class(type.get()) != H5T_STRING || H5Sget_simple_extent_npoints(space.get()) != 1) {
-    return std::nullopt;
-  }
+  if (!type || !space || H5Tget_class(type.get()) != H5T_STRING) return std::nullopt;
+  const hssize_t points = H5Sget_simple_extent_npoints(space.get());
+  if (points < 1 || static_cast<size_t>(points) > kMaxTexts) return std::nullopt;
+  const auto count = static_cast<size_t>(points);
+  std::string out;
   if (H5Tis_variable_str(type.get()) > 0) {
-    char* text = nullptr;
-    if (H5Aread(attribute.get(), type.get(), &text) < 0 || text == nullptr) return std::nullopt;
-    std::string out(text);
-    H5free_memory(text);
+    std::vector<char*> texts(count);
+    if (H5Aread(attribute.get(), type.get(), static_cast<void*>(texts.data())) < 0) return std::nullopt;
+    for (const char* text : texts) out += text == nullptr ? "" : text;
+    H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, static_cast<void*>(texts.data()));
     return out;
   }
-  std::string out(H5Tget_size(type.get()), '\0');
-  if (H5Aread(attribute.get(), type.get(), out.data()) < 0) return std::nullopt;
-  out.resize(out.find('\0') == std::string::npos ? out.size() : out.find('\0'));
+  const size_t size = H5Tget_size(type.get());
+  if (size > kMaxBytes / count) return std::nullopt;
+  std::string texts(count * size, '\0');
+  if (H5Aread(attribute.get(), type.get(), texts.data()) < 0) return std::nullopt;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string_view text = std::string_view(texts).substr(i * size, size);
+    out += text.substr(0, text.find('\0'));
+  }
   return out;
 }
 
@@ -121,15 +130,30 @@ std::vector<std::string> MemberNames(const Handle& group) {
   return names;
 }
 
-// LIBERO keeps the instruction in a JSON text beside other things.
+// LIBERO keeps the instruction in a JSON text beside other things, perhaps in pieces and in quotation marks.
+std::string LiberoInstruction(const JsonObject& info) {
+  constexpr std::string_view kField = "language_instruction";
+  std::string text;
+  if (info.json().at(kField).is_array()) {
+    for (const Json& piece : info.Array(kField)) {
+      if (!piece.is_string()) Fail("{}: field \"{}\" holds {}, expected text", info.source(), kField, Shorten(piece));
+      text += piece.get<std::string>();
+    }
+  } else {
+    text = info.String(kField);
+  }
+  const size_t first = text.find_first_not_of('"');
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of('"') + 1 - first);
+}
+
 std::optional<std::string> InstructionOf(const Handle& group, const std::string& source) {
   if (auto plain = ReadText(group.get(), "language_instruction")) return plain;
-  const auto info = ReadText(group.get(), "problem_info");
-  if (!info) return std::nullopt;
-  const Json json = ParseJson(*info, source + ": attribute problem_info");
-  const JsonObject object(json, source + ": attribute problem_info");
-  if (!object.Has("language_instruction")) return std::nullopt;
-  return object.String("language_instruction");
+  const auto text = ReadText(group.get(), "problem_info");
+  if (!text) return std::nullopt;
+  const Json json = ParseJson(*text, source + ": attribute problem_info");
+  const JsonObject info(json, source + ": attribute problem_info");
+  if (!info.Has("language_instruction")) return std::nullopt;
+  return LiberoInstruction(info);
 }
 
 }  // namespace

@@ -53,6 +53,26 @@ void Remove(hid_t at, const char* name) {
   ASSERT_GE(H5Ldelete(at, name, H5P_DEFAULT), 0);
 }
 
+// Texts as an attribute: one, or a list of several; of variable length unless `length` is given.
+void WriteTexts(hid_t at, const char* name, const std::vector<std::string>& texts, size_t length = 0) {
+  if (H5Aexists(at, name) > 0) H5Adelete(at, name);
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), length == 0 ? H5T_VARIABLE : length);
+  const hsize_t count = texts.size();
+  const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose);
+  const Handle attribute(H5Acreate2(at, name, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  std::vector<const char*> pointers;
+  std::string fixed;
+  for (const std::string& text : texts) {
+    pointers.push_back(text.c_str());
+    std::string padded = text;
+    padded.resize(length);
+    fixed += padded;
+  }
+  const void* data = length == 0 ? static_cast<const void*>(pointers.data()) : fixed.data();
+  ASSERT_GE(H5Awrite(attribute.get(), type.get(), data), 0);
+}
+
 class DemonstrationsLayoutTest : public TemporaryFolder {
  protected:
   std::filesystem::path file() const { return folder() / "demos.hdf5"; }
@@ -76,6 +96,9 @@ class DemonstrationsLayoutTest : public TemporaryFolder {
   std::string Error() const {
     return ErrorOf([&] { const DemonstrationFile demos(file()); });
   }
+
+  // The instruction of demo_1.
+  std::string Instruction() const { return DemonstrationFile(file()).demonstrations()[1].instruction; }
 };
 
 TEST_F(DemonstrationsLayoutTest, WhatIsAbsentOrOfAnotherKindIsNamed) {
@@ -209,6 +232,48 @@ TEST_F(DemonstrationsLayoutTest, ActionsOfManyStepsAreAnErrorBeforeTheyFillTheMe
   EXPECT_LT(std::filesystem::file_size(file()), 1'000'000);
   EXPECT_THAT(Error(), EndsWith("data/demo_0/actions: the file's actions take more than 1024 MiB of memory; expected a "
                                 "file of fewer steps"));
+}
+
+TEST_F(DemonstrationsLayoutTest, AnInstructionMayComeInPieces) {
+  // LIBERO's own reader joins the pieces and takes the quotation marks off.
+  struct Case {
+    const char* json;
+    const char* instruction;
+  };
+  for (const Case& c : std::vector<Case>{{R"({"language_instruction": "pick up the milk"})", "pick up the milk"},
+                                         {R"({"language_instruction": ["pick up the milk"]})", "pick up the milk"},
+                                         {R"({"language_instruction": ["pick up ", "the milk"]})", "pick up the milk"},
+                                         {R"({"language_instruction": "\"pick up the milk\""})", "pick up the milk"}}) {
+    SCOPED_TRACE(c.json);
+    Make([&](hid_t f) {
+      const Handle data(H5Gopen2(f, "data", H5P_DEFAULT), H5Gclose);
+      const Handle demo(H5Gopen2(f, "data/demo_1", H5P_DEFAULT), H5Gclose);
+      H5Adelete(demo.get(), "language_instruction");
+      WriteTexts(data.get(), "problem_info", {c.json});
+    });
+    EXPECT_EQ(Instruction(), c.instruction);
+  }
+  for (const size_t length : {0, 10}) {
+    Make([&](hid_t f) {
+      const Handle demo(H5Gopen2(f, "data/demo_1", H5P_DEFAULT), H5Gclose);
+      WriteTexts(demo.get(), "language_instruction", {"pick up ", "the milk"}, length);
+    });
+    EXPECT_EQ(Instruction(), "pick up the milk") << length;
+  }
+
+  const auto error = [&](const char* json) {
+    Make([&](hid_t f) {
+      const Handle data(H5Gopen2(f, "data", H5P_DEFAULT), H5Gclose);
+      WriteTexts(data.get(), "problem_info", {json});
+      const Handle demo(H5Gopen2(f, "data/demo_0", H5P_DEFAULT), H5Gclose);
+      H5Adelete(demo.get(), "language_instruction");
+    });
+    return Error();
+  };
+  EXPECT_THAT(error(R"({"language_instruction": ["pick", 3]})"),
+              EndsWith("attribute problem_info: field \"language_instruction\" holds 3, expected text"));
+  EXPECT_THAT(error(R"({"language_instruction": []})"), HasSubstr("data/demo_0: has no instruction"));
+  EXPECT_THAT(error(R"({"language_instruction": "\"\""})"), HasSubstr("data/demo_0: has no instruction"));
 }
 
 }  // namespace
