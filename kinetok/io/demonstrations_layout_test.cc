@@ -276,5 +276,77 @@ TEST_F(DemonstrationsLayoutTest, AnInstructionMayComeInPieces) {
   EXPECT_THAT(error(R"({"language_instruction": "\"\""})"), HasSubstr("data/demo_0: has no instruction"));
 }
 
+// All numbers of a dataset; its type must be this one, as it is in the file.
+template <class Value>
+std::vector<Value> ReadAll(hid_t at, const char* name, hid_t stored, hid_t type, const std::vector<hsize_t>& shape) {
+  const Handle dataset(H5Dopen2(at, name, H5P_DEFAULT), H5Dclose);
+  if (!dataset) return {};
+  const Handle as(H5Dget_type(dataset.get()), H5Tclose), space(H5Dget_space(dataset.get()), H5Sclose);
+  EXPECT_GT(H5Tequal(as.get(), stored), 0) << name;
+  std::vector<hsize_t> sizes(static_cast<size_t>(H5Sget_simple_extent_ndims(space.get())));
+  H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr);
+  EXPECT_EQ(sizes, shape) << name;
+  std::vector<Value> values(static_cast<size_t>(H5Sget_simple_extent_npoints(space.get())));
+  EXPECT_GE(H5Dread(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), 0) << name;
+  return values;
+}
+
+TEST_F(DemonstrationsLayoutTest, WhatIsWrittenIsAllThatLiberosAndRobomimicsReadersAskFor) {
+  Demonstration demo{.instruction = "push", .images = std::vector<Image>(2, Image(6, 5)), .actions = {1, 2, 3, 4}};
+  demo.states = {1, 2, 3, 4, 5, 6};
+  demo.observations = {{"ee_pos", {0.1, 0.2, 0.3, 0.4, 0.5, 0.6}}, {"gripper_states", {1, -1, 2, -2}}};
+  const auto write = [&](const char* second) {
+    DemonstrationWriter writer(file(), {{"problem_info", {{"problem_name", "table"}}}, {"env_args", {{"type", 0}}}});
+    writer.Add(demo);
+    Demonstration failed = demo;
+    failed.success = false;
+    failed.instruction = second;
+    writer.Add(failed);
+    writer.Finish();
+  };
+  write("push");
+  {
+    const Lock lock;
+    const Handle opened(H5Fopen(file().c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+    const hid_t f = opened.get();
+    const auto doubles = [f](const char* name, const std::vector<hsize_t>& shape) {
+      return ReadAll<double>(f, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, shape);
+    };
+    const auto bytes = [f](const char* name) { return ReadAll<uint8_t>(f, name, H5T_STD_U8LE, H5T_NATIVE_UCHAR, {2}); };
+    EXPECT_EQ(doubles("data/demo_0/actions", {2, 2}), demo.actions);
+    EXPECT_EQ(doubles("data/demo_0/states", {2, 3}), demo.states);
+    EXPECT_EQ(doubles("data/demo_0/obs/ee_pos", {2, 3}), demo.observations["ee_pos"]);
+    EXPECT_EQ(doubles("data/demo_0/obs/gripper_states", {2, 2}), demo.observations["gripper_states"]);
+    EXPECT_EQ(bytes("data/demo_0/rewards"), (std::vector<uint8_t>{0, 1}));
+    EXPECT_EQ(bytes("data/demo_0/dones"), (std::vector<uint8_t>{0, 1}));
+    EXPECT_EQ(bytes("data/demo_1/rewards"), (std::vector<uint8_t>{0, 0})) << "it failed";
+    EXPECT_EQ(bytes("data/demo_1/dones"), (std::vector<uint8_t>{0, 1}));
+    const Handle demo_1(H5Gopen2(f, "data/demo_1", H5P_DEFAULT), H5Gclose);
+    const Handle initial(H5Aopen(demo_1.get(), "init_state", H5P_DEFAULT), H5Aclose);
+    std::vector<double> state(3);
+    ASSERT_GE(H5Aread(initial.get(), H5T_NATIVE_DOUBLE, state.data()), 0);
+    EXPECT_EQ(state, (std::vector<double>{1, 2, 3}));
+  }
+  const auto problem = [&] {
+    const Lock lock;
+    const Handle opened(H5Fopen(file().c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+    const Handle data(H5Gopen2(opened.get(), "data", H5P_DEFAULT), H5Gclose);
+    const Handle attribute(H5Aopen(data.get(), "problem_info", H5P_DEFAULT), H5Aclose);
+    const Handle type(H5Aget_type(attribute.get()), H5Tclose);
+    char* text = nullptr;
+    EXPECT_GE(H5Aread(attribute.get(), type.get(), static_cast<void*>(&text)), 0);
+    std::string out = text == nullptr ? "" : text;
+    H5free_memory(text);
+    return out;
+  };
+  EXPECT_EQ(problem(), R"({"problem_name":"table","language_instruction":"push"})");
+  write("pull");
+  EXPECT_EQ(problem(), R"({"problem_name":"table","language_instruction":"several: each demonstration's attribute )"
+                       R"(language_instruction"})");
+  const DemonstrationFile demos(file());
+  EXPECT_EQ(demos.demonstrations()[0].instruction, "push");
+  EXPECT_EQ(demos.demonstrations()[1].instruction, "pull");
+}
+
 }  // namespace
 }  // namespace kinetok
