@@ -193,11 +193,12 @@ TrainingSources ResolveSources(const TrainFlags& flags, const DataFiles& files, 
     Fail("the model has no end-of-text token (eos_token_id), which ends completions and actions");
   }
   const int32_t eos = answers ? model.eos_token_ids.front() : 0;
+  DemonstrationFiles opened(camera);  // several files of lines may be about the same pictures
   std::vector<std::shared_ptr<const ExampleSource>> completions;
   for (const fs::path& file : files.completions) {
     completions.push_back(std::make_shared<CompletionExamples>(
         file, tokenizer, images ? &*images : nullptr, model.ImagePatches(),
-        CompletionOptions{.held_out = flags.val_fraction, .eos = eos, .camera = camera}));
+        CompletionOptions{.held_out = flags.val_fraction, .eos = eos, .demonstrations = &opened}));
   }
   AddShares(std::move(completions), weights, kCompletions, &out.shares);
   if (images) out.settings["camera"] = camera;

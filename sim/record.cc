@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <set>
@@ -24,19 +25,34 @@ OrderedJson FileAttributes(const RecordOptions& o) {
   const OrderedJson thresholds = {
       {"reach_m", kReachRadius},      {"push_m", kPushDistance}, {"push_sideways_m", kPushSideways},
       {"zone_margin_m", kZoneMargin}, {"pick_m", kPickHeight},   {"place_m", kPlaceRadius}};
+  const OrderedJson arguments = {{"seed", o.seed},
+                                 {"tasks", tasks},
+                                 {"combinations", Name(o.layout.combinations)},
+                                 {"partial_names", o.layout.partial_names},
+                                 {"control_hz", 1 / kControlPeriod},
+                                 {"max_steps", o.max_steps},
+                                 {"noise", o.noise},
+                                 {"policy_share", o.policy ? o.policy_share : 0},
+                                 {"push_slide", o.push_slide},
+                                 {"thresholds", thresholds}};
+  constexpr const char* kName = "kinetok_table";
+  constexpr int kOwnType = 0;  // none of the simulators that robomimic numbers, from 1 on
   return {{"image_rotation", 0},
-          {"env_args",
-           {{"env_name", "kinetok_table"},
-            {"seed", o.seed},
-            {"tasks", tasks},
-            {"combinations", Name(o.layout.combinations)},
-            {"partial_names", o.layout.partial_names},
-            {"control_hz", 1 / kControlPeriod},
-            {"max_steps", o.max_steps},
-            {"noise", o.noise},
-            {"policy_share", o.policy ? o.policy_share : 0},
-            {"push_slide", o.push_slide},
-            {"thresholds", thresholds}}}};
+          {"macros_image_convention", "opencv"},  // the first row is the upper one
+          {"env_name", kName},
+          {"problem_info", {{"problem_name", kName}, {"domain_name", "kinetok"}}},
+          {"env_args", {{"type", kOwnType}, {"env_name", kName}, {"env_kwargs", arguments}}}};
+}
+
+// A gripper's turn as LIBERO writes it: along the axis, as long as the angle.
+Vec3 AxisAngle(const GripperPose& pose) {
+  const double cr = std::cos(pose.roll / 2), cp = std::cos(pose.pitch / 2), cy = std::cos(pose.yaw / 2);
+  const double sr = std::sin(pose.roll / 2), sp = std::sin(pose.pitch / 2), sy = std::sin(pose.yaw / 2);
+  const double w = cr * cp * cy + sr * sp * sy;
+  const Vec3 v = {sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy, cr * cp * sy - sr * sp * cy};
+  const double length = std::hypot(v[0], v[1], v[2]);
+  const double scale = length > 0 ? 2 * std::atan2(length, w) / length : 0;
+  return {v[0] * scale, v[1] * scale, v[2] * scale};
 }
 
 // The demonstrations' file as a file of lines about them names it: relative to its own folder.
@@ -97,6 +113,7 @@ class Take {
       return ExpertAction(situation_.scene, situation_.task, state, options_.push_slide);
     };
     EpisodeResult result = RunEpisode(simulator_, situation_.task, situation_.instruction, controller, episode);
+    demonstration_.success = result.success;
     demonstration_.attributes = {
         {"episode", {{"index", index_}, {"task", Name(situation_.task.kind)}, {"success", result.success}}}};
     return result;
@@ -151,6 +168,7 @@ class Take {
     }
     const std::vector<double> saved = step.simulator.Save();
     demonstration_.states.insert(demonstration_.states.end(), saved.begin(), saved.end());
+    Observe(step.simulator.state());
     for (size_t i = 0; i < due_.size(); ++i) {
       if (due_[i] != step.step) continue;
       if (auto question = DrawQuestion(step.simulator, options_.layout.combinations, choices_)) {
@@ -163,6 +181,20 @@ class Take {
         descriptions_.push_back({step.step, {.text = PlanPrompt(situation_.instruction), .answer = std::move(*plan)}});
       }
     }
+  }
+
+  // What LIBERO's robots feel beside what their cameras see.
+  void Observe(const WorldState& state) {
+    const auto observe = [&](const char* name, std::initializer_list<double> values) {
+      std::vector<double>& all = demonstration_.observations[name];
+      all.insert(all.end(), values);
+    };
+    const GripperPose& g = state.gripper;
+    const Vec3 turn = AxisAngle(g);
+    observe("ee_pos", {g.x, g.y, g.z});
+    observe("ee_ori", {turn[0], turn[1], turn[2]});
+    observe("ee_states", {g.x, g.y, g.z, turn[0], turn[1], turn[2]});
+    observe("gripper_states", {state.fingers[0], -state.fingers[1]});
   }
 
   void Describe(const EpisodeStep& step) {

@@ -193,7 +193,8 @@ void Simulator::Derive() {
   mj_fwdVelocity(m, d);
   std::copy(positions.begin(), positions.end(), d->qpos);
   state_.gripper = {d->qpos[0], d->qpos[1], d->qpos[2], d->qpos[5], d->qpos[4], d->qpos[3]};
-  state_.opening = d->qpos[kLeft] + d->qpos[kRight];
+  state_.fingers = {d->qpos[kLeft], d->qpos[kRight]};
+  state_.opening = state_.fingers[0] + state_.fingers[1];
   state_.objects.assign(body_.size(), {});
   const int left = mj_name2id(m, mjOBJ_GEOM, "left"), right = mj_name2id(m, mjOBJ_GEOM, "right");
   for (size_t i = 0; i < body_.size(); ++i) {

@@ -43,7 +43,8 @@ struct ObjectState {
 
 struct WorldState {
   GripperPose gripper{};
-  double opening = 0;  // between the fingers' inner faces, metres
+  double opening = 0;               // between the fingers' inner faces, metres
+  std::array<double, 2> fingers{};  // the left's and the right's part of it
   std::vector<ObjectState> objects{};
 
   int held() const;  // the index of the object that both fingers touch and that is off the table, or -1

@@ -1,8 +1,5 @@
 // Models in other formats, as a user converts, inspects and runs them; and the memory that loading takes.
 
-#include <fcntl.h>
-#include <sys/resource.h>
-
 #include "kinetok/io/gguf_cases.h"
 #include "tests/cli_test_support.h"
 
@@ -87,28 +84,6 @@ TEST_F(CliConvertTest, ADirectoryKeepsItsTokenizer) {
   EXPECT_EQ(Run("generate --model half --prompt abc --max-new-tokens 3").status, 0);
 }
 
-// Bytes that the program had in memory at most while it ran these words.
-int64_t PeakRss(const std::filesystem::path& folder, std::vector<std::string> words) {
-  words.insert(words.begin(), KINETOK_PROGRAM);
-  std::vector<char*> arguments;
-  arguments.reserve(words.size() + 1);
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  const pid_t child = fork();
-  if (child == 0) {
-    const int null = open("/dev/null", O_WRONLY);
-    dup2(null, STDOUT_FILENO);
-    dup2(null, STDERR_FILENO);
-    if (chdir(folder.c_str()) == 0) execv(arguments[0], arguments.data());
-    _exit(127);
-  }
-  int status = -1;
-  rusage usage{};
-  wait4(child, &status, 0, &usage);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-  return int64_t{usage.ru_maxrss} * 1024;
-}
-
 TEST_F(CliConvertTest, LoadingHoldsOneCopyOfTheWeights) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer needs memory of its own";
@@ -131,15 +106,15 @@ TEST_F(CliConvertTest, LoadingHoldsOneCopyOfTheWeights) {
                                     "--max-new-tokens", "2",       "--greedy", "--threads", "2"};
   };
   ASSERT_EQ(Run("init --preset tiny --out small").status, 0);
-  const int64_t base = PeakRss(dir_, generate("small"));
+  const int64_t base = PeakRss(generate("small"));
   const auto weights = static_cast<int64_t>(std::filesystem::file_size(dir_ / "large" / "model.safetensors"));
   ASSERT_GT(weights, 100'000'000);
   // What is being packed lies beside what is packed: of these tensors the largest has 16 MB.
   for (const char* model : {"large", "shards", "large.gguf"}) {
-    EXPECT_LT(PeakRss(dir_, generate(model)) - base, weights * 115 / 100 + 16'400'000) << model;
+    EXPECT_LT(PeakRss(generate(model)) - base, weights * 115 / 100 + 16'400'000) << model;
   }
   const std::vector<std::string> convert = {"convert", "--model", "large", "--out", "again.gguf"};
-  EXPECT_LT(PeakRss(dir_, convert), base + 60'000'000);
+  EXPECT_LT(PeakRss(convert), base + 60'000'000);
   std::filesystem::remove_all(dir_ / "large");
   std::filesystem::remove_all(dir_ / "shards");
 }

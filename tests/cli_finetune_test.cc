@@ -1,6 +1,8 @@
 // kinetok finetune as a user runs it: demonstrations, questions and text in, a policy or an adapter out.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "kinetok/io/demonstrations.h"
 #include "kinetok/model/checkpoint.h"
 #include "tests/cli_test_support.h"
@@ -350,6 +352,60 @@ TEST_F(CliFinetuneTest, WhatARunSaysOfItselfMakesTheSameRunAgain) {
   const Json run = RunJson("sim run --model vla --adapter first --episodes 1 --max-steps 1 --tasks reach");
   EXPECT_TRUE(run.contains("success_rate"));
 #endif
+}
+
+TEST_F(CliFinetuneTest, ImagesStayOnTheDisk) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer needs memory of its own";
+#endif
+  // 160 MB of pixels in a file of less than 1 MB, seen both as demonstrations and by questions about them.
+  constexpr int kDemonstrations = 160, kSteps = 5, kSide = 256;
+  std::string questions;
+  DemonstrationWriter writer(dir_ / "large.hdf5", {{"image_rotation", 0}});
+  for (int d = 0; d < kDemonstrations; ++d) {
+    Demonstration demo{.instruction = "go", .images = {}, .actions = {}, .states = {}};
+    for (int step = 0; step < kSteps; ++step) {
+      demo.images.emplace_back(kSide, kSide);
+      demo.actions.insert(demo.actions.end(), {d / 200.0, step / 10.0, 0, 0, 0, 0, 1});
+      questions += fmt::format(R"({{"image": "large.hdf5:demo_{}:{}", "prompt": "where?", "completion": " a"}})"
+                               "\n",
+                               d, step);
+    }
+    writer.Add(demo);
+  }
+  writer.Finish();
+  WriteFileAtomically(dir_ / "large.jsonl", questions);
+  ASSERT_LT(std::filesystem::file_size(dir_ / "large.hdf5"), 2'000'000);
+  const auto finetune = [](const char* demonstrations, const char* lines) {
+    return std::vector<std::string>{
+        "finetune", "--model",      "vla", "--data",    demonstrations, lines,  "--batch-size", "50", "--max-steps",
+        "20",       "--eval-every", "0",   "--restart", "--out",        "lean", "--threads",    "2"};
+  };
+  const int64_t base = PeakRss(finetune("demos.hdf5", "questions.jsonl"));
+  EXPECT_LT(PeakRss(finetune("large.hdf5", "large.jsonl")) - base, 40'000'000);
+  std::filesystem::remove_all(dir_ / "lean");
+}
+
+TEST_F(CliFinetuneTest, DemonstrationsThatAreNoneAreTold) {
+  const auto write = [](const Demonstration* demo, std::string_view camera = kDefaultCamera) {
+    DemonstrationWriter writer(dir_ / "bad.hdf5", OrderedJson::object(), camera);
+    if (demo != nullptr) writer.Add(*demo);
+    writer.Finish();
+  };
+  const auto expect = [](const std::string& message) {
+    ExpectError("finetune --model vla --data bad.hdf5 --out x", 1, "bad.hdf5: " + message);
+    ExpectError("eval --model vla --data bad.hdf5", 1, "bad.hdf5: " + message);
+  };
+  write(nullptr);
+  expect("has no demonstrations in \"data\"");
+  Demonstration demo{.instruction = "go", .images = {Image(16, 16)}, .actions = {0, 0, 0, 0, 0, 0, 1}, .states = {}};
+  write(&demo, "wrist");
+  expect("data/demo_0/obs: has no camera \"agentview_rgb\", only wrist");
+  demo.actions[3] = std::nan("");
+  write(&demo);
+  expect("data/demo_0/actions: step 0, dimension 3 is nan, expected a finite number");
+  WriteFileAtomically(dir_ / "bad.hdf5", ReadFile(dir_ / "demos.hdf5").substr(0, 9000));
+  expect("cannot be opened as HDF5; it is damaged or cut short");
 }
 
 TEST_F(CliFinetuneTest, WhatDoesNotFitIsTold) {

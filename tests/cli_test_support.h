@@ -1,8 +1,10 @@
 // The program as a user runs it, in a folder of its own: command lines, what they print and how they end.
 #pragma once
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +70,28 @@ class CliTest : public ::testing::Test {
     EXPECT_EQ(r.status, 0) << arguments << "\n" << r.err;
     EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n'), 1) << arguments << "\n" << r.out;
     return ParseJson(r.out, arguments);
+  }
+
+  // Bytes that the program had in memory at most while it ran these words, in the folder.
+  static int64_t PeakRss(std::vector<std::string> words) {
+    words.insert(words.begin(), KINETOK_PROGRAM);
+    std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    const pid_t child = fork();
+    if (child == 0) {
+      const int null = open("/dev/null", O_WRONLY);
+      dup2(null, STDOUT_FILENO);
+      dup2(null, STDERR_FILENO);
+      if (chdir(dir_.c_str()) == 0) execv(arguments[0], arguments.data());
+      _exit(127);
+    }
+    int status = -1;
+    rusage usage{};
+    wait4(child, &status, 0, &usage);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    return int64_t{usage.ru_maxrss} * 1024;
   }
 
   static inline std::filesystem::path dir_;

@@ -1,16 +1,23 @@
 // Robot demonstrations in HDF5, in the layout of LIBERO (Liu et al. 2023) and robomimic (Mandlekar et al. 2021):
 //
-//   data                       attributes: problem_info (JSON with "language_instruction"), env_args, ...
-//   data/demo_0                attributes: num_samples; language_instruction where it is not the file's
+//   data                       attributes: problem_info (JSON with "language_instruction"), env_args (JSON), num_demos,
+//                              total (steps), ...
+//   data/demo_0                attributes: num_samples (steps); language_instruction where it is not the file's;
+//                              init_state, the first of `states`
 //   data/demo_0/actions        [steps, dimensions] float64; LIBERO's gripper is -1 open, 1 closed
-//   data/demo_0/states         [steps, ...] float64, the simulator's own; may be absent
+//   data/demo_0/states         [steps, ...] float64, the simulator's own
+//   data/demo_0/rewards, dones [steps] uint8: 0, and 1 at the last step, rewards only if it succeeded
 //   data/demo_0/obs/<camera>   [steps, height, width, 3] uint8
+//   data/demo_0/obs/ee_pos ... [steps, ...] float64: what else was observed
+//
+// Read are the instructions, the actions and one camera; the rest may be absent. Written is all of it.
 //
 // The files are parsed by the HDF5 library; a build without it throws Error from every constructor here.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,11 +40,13 @@ struct DemonstrationInfo {
   int64_t width = 0, height = 0;  // of its images
 };
 
-// A file that is open for reading. Thread-safe: calls wait for each other, as the HDF5 library asks for.
+// A file that is open for reading. Actions are held in memory, images stay on the disk: however long the file, reading
+// it takes some 25 MB more than its actions. Thread-safe: calls wait for each other, as the HDF5 library asks for.
 class DemonstrationFile {
  public:
-  // Checks every demonstration's groups, shapes and types, and that its actions are finite. Throws Error naming the
-  // file, the demonstration and the dataset that is absent, of another type, or of another length than `actions`.
+  // Checks every demonstration's groups, shapes and types, that what they declare is in the file, and that its actions
+  // are finite and take at most 1 GiB. Throws Error naming the file, the demonstration and the dataset that is absent,
+  // of another type, or of another length than `actions`.
   explicit DemonstrationFile(const std::filesystem::path& path, std::string_view camera = kDefaultCamera);
   ~DemonstrationFile();
   DemonstrationFile(DemonstrationFile&&) noexcept;
@@ -61,9 +70,11 @@ class DemonstrationFile {
 
 struct Demonstration {
   std::string instruction;
-  std::vector<Image> images;                       // one a step, all of one size
-  std::vector<double> actions;                     // [steps * dimensions]
-  std::vector<double> states;                      // [steps * n]; may be empty
+  std::vector<Image> images;                                  // one a step, all of one size
+  std::vector<double> actions;                                // [steps * dimensions]
+  std::vector<double> states{};                               // [steps * n]; may be empty
+  bool success = true;                                        // whether its last step reached what was asked
+  std::map<std::string, std::vector<double>> observations{};  // [steps * n] by name, beside the camera's images
   OrderedJson attributes = OrderedJson::object();  // more attributes of the demonstration, stored as JSON text
 };
 
@@ -71,12 +82,14 @@ struct Demonstration {
 // chunk.
 class DemonstrationWriter {
  public:
-  // `attributes` become attributes of `data`, stored as JSON text (strings as they are). Throws Error naming the file
-  // when it cannot be written, here and below.
+  // `attributes` become attributes of `data`, stored as JSON text (strings as they are). The instruction of all
+  // demonstrations is added to its problem_info, an object; when they have several, problem_info says so. Throws Error
+  // naming the file when it cannot be written, here and below.
   DemonstrationWriter(const std::filesystem::path& path, const OrderedJson& attributes,
                       std::string_view camera = kDefaultCamera);
   ~DemonstrationWriter();  // without Finish, nothing is left behind
 
+  // Throws Error also when what the demonstration holds is not as much for every step.
   void Add(const Demonstration& demonstration);
   void Finish();
   int64_t written() const;

@@ -1,4 +1,5 @@
 #include <array>
+#include <optional>
 
 #include "kinetok/base/error.h"
 #include "kinetok/base/file.h"
@@ -13,6 +14,8 @@ using hdf5::Lock;
 namespace {
 
 constexpr unsigned kDeflateLevel = 3;
+// What problem_info, LIBERO's place for a file's one instruction, says of a file with several.
+constexpr std::string_view kSeveralInstructions = "several: each demonstration's attribute language_instruction";
 
 bool WriteText(hid_t at, const std::string& name, const std::string& text) {
   const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
@@ -46,13 +49,35 @@ Handle DatasetPlan() {
   return plan;
 }
 
-bool WriteRows(hid_t group, const char* name, const std::vector<double>& values, int64_t rows) {
+bool WriteRows(hid_t group, const std::string& name, const std::vector<double>& values, int64_t rows) {
   const std::array<hsize_t, 2> shape = {static_cast<hsize_t>(rows), values.size() / static_cast<size_t>(rows)};
   const Handle space(H5Screate_simple(2, shape.data(), nullptr), H5Sclose);
   const Handle plan = DatasetPlan();
-  Handle dataset(H5Dcreate2(group, name, H5T_IEEE_F64LE, space.get(), H5P_DEFAULT, plan.get(), H5P_DEFAULT), H5Dclose);
+  Handle dataset(H5Dcreate2(group, name.c_str(), H5T_IEEE_F64LE, space.get(), H5P_DEFAULT, plan.get(), H5P_DEFAULT),
+                 H5Dclose);
   return dataset && H5Dwrite(dataset.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0 &&
          dataset.Reset();
+}
+
+// A byte a step, 0 but at the last one: how LIBERO writes `rewards` and `dones`.
+bool WriteLast(hid_t group, const char* name, uint8_t last, int64_t steps) {
+  std::vector<uint8_t> values(static_cast<size_t>(steps));
+  values.back() = last;
+  const auto length = static_cast<hsize_t>(steps);
+  const Handle space(H5Screate_simple(1, &length, nullptr), H5Sclose);
+  const Handle plan = DatasetPlan();
+  Handle dataset(H5Dcreate2(group, name, H5T_STD_U8LE, space.get(), H5P_DEFAULT, plan.get(), H5P_DEFAULT), H5Dclose);
+  return dataset && H5Dwrite(dataset.get(), H5T_NATIVE_UCHAR, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0 &&
+         dataset.Reset();
+}
+
+// The first step's state beside all of them, as LIBERO's evaluation asks for.
+bool WriteInitialState(hid_t group, const std::vector<double>& states, int64_t steps) {
+  const hsize_t length = states.size() / static_cast<size_t>(steps);
+  const Handle space(H5Screate_simple(1, &length, nullptr), H5Sclose);
+  const Handle attribute(H5Acreate2(group, "init_state", H5T_IEEE_F64LE, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+                         H5Aclose);
+  return attribute && H5Awrite(attribute.get(), H5T_NATIVE_DOUBLE, states.data()) >= 0;
 }
 
 bool WriteImages(hid_t group, const std::string& name, const std::vector<Image>& images) {
@@ -90,6 +115,8 @@ struct DemonstrationWriter::State {
   std::filesystem::path target;
   AtomicFile published;
   std::string camera;
+  OrderedJson problem = OrderedJson::object();  // problem_info, less its instruction
+  std::optional<std::string> instruction{};     // of all demonstrations so far; empty when they have several
   Handle file, data;
   int64_t written = 0, steps = 0;
 };
@@ -102,7 +129,12 @@ DemonstrationWriter::DemonstrationWriter(const std::filesystem::path& path, cons
   if (state_->file) {
     state_->data = {H5Gcreate2(state_->file.get(), "data", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose};
   }
-  if (!state_->data || !WriteAttributes(state_->data.get(), attributes)) {
+  OrderedJson now = attributes;
+  if (now.contains("problem_info")) {
+    state_->problem = now["problem_info"];
+    now.erase("problem_info");
+  }
+  if (!state_->data || !WriteAttributes(state_->data.get(), now)) {
     Fail("{}: cannot be written as HDF5", path.string());
   }
 }
@@ -123,6 +155,14 @@ void DemonstrationWriter::Add(const Demonstration& demonstration) {
            demonstration.images[0].width, demonstration.images[0].height, image.width, image.height);
     }
   }
+  for (const auto& [name, values] : demonstration.observations) {
+    if (ragged(values.size()) || name == state_->camera || name.empty()) {
+      Fail(
+          "a demonstration of {} steps has {} numbers of the observation \"{}\"; expected as many a step, and not the "
+          "camera's name",
+          steps, values.size(), name);
+    }
+  }
   const Lock lock;
   const std::string name = fmt::format("demo_{}", state_->written);
   const Handle group(H5Gcreate2(state_->data.get(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
@@ -131,17 +171,28 @@ void DemonstrationWriter::Add(const Demonstration& demonstration) {
       !WriteText(group.get(), "language_instruction", demonstration.instruction) ||
       !WriteAttributes(group.get(), demonstration.attributes) ||
       !WriteRows(group.get(), "actions", demonstration.actions, steps) ||
-      (!demonstration.states.empty() && !WriteRows(group.get(), "states", demonstration.states, steps)) ||
+      !WriteLast(group.get(), "rewards", demonstration.success ? 1 : 0, steps) ||
+      !WriteLast(group.get(), "dones", 1, steps) ||
+      (!demonstration.states.empty() && !(WriteRows(group.get(), "states", demonstration.states, steps) &&
+                                          WriteInitialState(group.get(), demonstration.states, steps))) ||
       !WriteImages(observations.get(), state_->camera, demonstration.images)) {
     state_->FailToWrite();
   }
+  for (const auto& [observation, values] : demonstration.observations) {
+    if (!WriteRows(observations.get(), observation, values, steps)) state_->FailToWrite();
+  }
+  if (!state_->instruction) state_->instruction = demonstration.instruction;
+  if (*state_->instruction != demonstration.instruction) state_->instruction = "";
   ++state_->written;
   state_->steps += steps;
 }
 
 void DemonstrationWriter::Finish() {
   const Lock lock;
-  if (!WriteInteger(state_->data.get(), "num_demos", state_->written) ||
+  const std::string shared = state_->instruction.value_or("");
+  state_->problem["language_instruction"] = shared.empty() ? kSeveralInstructions : shared;
+  if (!WriteText(state_->data.get(), "problem_info", state_->problem.dump()) ||
+      !WriteInteger(state_->data.get(), "num_demos", state_->written) ||
       !WriteInteger(state_->data.get(), "total", state_->steps) || !state_->data.Reset() || !state_->file.Reset()) {
     state_->FailToWrite();
   }

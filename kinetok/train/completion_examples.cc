@@ -35,11 +35,13 @@ std::optional<StepReference> ParseStep(const std::string& reference) {
 
 CompletionExamples::CompletionExamples(const std::filesystem::path& file, std::shared_ptr<const Tokenizer> tokenizer,
                                        const ImageProcessor* images, int64_t patches, const CompletionOptions& options)
-    : file_(file), tokenizer_(std::move(tokenizer)), options_(options), patches_(patches) {
+    : file_(file), tokenizer_(std::move(tokenizer)), eos_(options.eos), patches_(patches) {
   if (!(options.held_out >= 0 && options.held_out < 1)) {
     Fail("held_out is {}; it must be at least 0 and below 1", options.held_out);
   }
   if (images != nullptr) images_ = std::make_shared<ImageProcessor>(*images);
+  DemonstrationFiles own;
+  DemonstrationFiles& demonstrations = options.demonstrations != nullptr ? *options.demonstrations : own;
   const std::string_view text(reinterpret_cast<const char*>(file_.bytes().data()), file_.size());
   int64_t number = 0;
   for (size_t at = 0; at < text.size();) {
@@ -56,10 +58,9 @@ CompletionExamples::CompletionExamples(const std::filesystem::path& file, std::s
         has_images_ = true;
         const std::string reference = object.String("image");
         if (const auto step = ParseStep(reference)) {
-          if (!demonstrations_.contains(step->file)) {
-            demonstrations_.emplace(step->file, DemonstrationFile(file.parent_path() / step->file, options_.camera));
-          }
-          const DemonstrationFile& demos = demonstrations_.at(step->file);
+          auto& opened = demonstrations_[step->file];
+          if (!opened) opened = demonstrations.Open(file.parent_path() / step->file);
+          const DemonstrationFile& demos = *opened;
           const int64_t demo = demos.Find(step->demonstration);
           if (demo < 0 || step->step >= demos.demonstrations()[demo].steps) {
             Fail("{}: field \"image\" is \"{}\", which {} does not hold", source, reference, demos.path().string());
@@ -84,7 +85,7 @@ CompletionExamples::CompletionExamples(const std::filesystem::path& file, std::s
 
 Image CompletionExamples::ReadReference(const std::string& reference, const std::string& source) const {
   if (const auto step = ParseStep(reference)) {
-    const DemonstrationFile& demos = demonstrations_.at(step->file);
+    const DemonstrationFile& demos = *demonstrations_.at(step->file);
     return images_->AsCamera(demos.ReadImage(demos.Find(step->demonstration), step->step));
   }
   try {
@@ -126,7 +127,7 @@ Example CompletionExamples::Make(const Line& line, bool with_pixels) const {
     if (object.Has("patches")) LabelPatches(object, seen, example);
     example.tokens.insert(example.tokens.end(), answer.begin(), answer.end());
     example.labels.insert(example.labels.end(), answer.begin(), answer.end());
-    example.labels.push_back(options_.eos);
+    example.labels.push_back(eos_);
   } catch (const Error& e) {
     Fail("{}: {}", source, e.what());
   }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "kinetok/base/file.h"
-#include "kinetok/io/demonstrations.h"
+#include "kinetok/io/demonstration_files.h"
 #include "kinetok/io/example.h"
 #include "kinetok/text/tokenizer.h"
 #include "kinetok/vla/image_processor.h"
@@ -20,16 +20,17 @@
 namespace kinetok {
 
 struct CompletionOptions {
-  double held_out = 0.1;  // the share of the lines, at the end, that is kept from training
-  int32_t eos = 0;        // what ends a completion
-  std::string camera{kDefaultCamera};
+  double held_out = 0.1;                         // the share of the lines, at the end, that is kept from training
+  int32_t eos = 0;                               // what ends a completion
+  DemonstrationFiles* demonstrations = nullptr;  // opens files that other sources read too; null: its own
 };
 
 class CompletionExamples : public ExampleSource {
  public:
   // `image` of a line is a PNG or JPEG file, or "FILE.hdf5:demo_3:17", a step of a demonstration; paths are relative to
-  // the folder of `file`. Without `images` (a model that sees none) a line with one is an error. Every line is checked
-  // now and read again when it is drawn. Throws Error naming file, line and field.
+  // the folder of `file`; `options.demonstrations` is asked now alone. Without `images` (a model that sees none) a line
+  // with one is an error. Every line is checked now and read again when it is drawn. Throws Error naming file, line and
+  // field.
   CompletionExamples(const std::filesystem::path& file, std::shared_ptr<const Tokenizer> tokenizer,
                      const ImageProcessor* images, int64_t patches, const CompletionOptions& options);
 
@@ -60,8 +61,8 @@ class CompletionExamples : public ExampleSource {
   MappedFile file_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const ImageProcessor> images_;
-  CompletionOptions options_;
-  std::map<std::string, DemonstrationFile> demonstrations_;  // by reference
+  int32_t eos_ = 0;
+  std::map<std::string, std::shared_ptr<const DemonstrationFile>> demonstrations_;  // as the lines name them
   std::vector<Line> lines_;
   int64_t patches_ = 0, training_ = 0, max_length_ = 0;
   int32_t largest_token_ = 0;

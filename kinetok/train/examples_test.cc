@@ -198,6 +198,25 @@ TEST_F(CompletionExamplesTest, OtherPicturesOfTheSameLinesAreOtherData) {
   EXPECT_EQ(describe(7)["sha256"], describe(200)["sha256"]);
 }
 
+TEST_F(CompletionExamplesTest, FilesOfLinesAboutTheSameDemonstrationsOpenThemOnce) {
+  if (!HasHdf5()) GTEST_SKIP() << "built without HDF5";
+  const std::filesystem::path file = folder_ / "d.hdf5";
+  DemonstrationWriter writer(file, OrderedJson::object(), "wrist");
+  writer.Add({.instruction = "x", .images = {Image(6, 4)}, .actions = {0, 0}});
+  writer.Finish();
+  const ImageProcessor images(SiglipImages(4));
+  DemonstrationFiles files("wrist");
+  const auto lines = [&](const char* name, const std::string& reference) {
+    const std::string line = R"({"image": ")" + reference + R"(:demo_0:0", "prompt": "q", "completion": "x"})";
+    return CompletionExamples(folder_.Write(name, line), Bytes(), &images, 4,
+                              {.held_out = 0, .eos = 0, .demonstrations = &files});
+  };
+  const CompletionExamples first = lines("a.jsonl", "d.hdf5"), second = lines("b.jsonl", "./d.hdf5");
+  const auto opened = files.Open(file);
+  EXPECT_EQ(opened.use_count(), 4);  // the files', the two sources' and this
+  EXPECT_EQ(first.Draw(0, 0).pixels, second.Draw(0, 0).pixels);
+}
+
 TEST_F(CompletionExamplesTest, AWordForAPatchIsLearnedThere) {
   WritePng(folder_ / "a.png", Image(4, 4).view());
   const ImageProcessor images(SiglipImages(4));
