@@ -20,6 +20,27 @@ std::vector<double> OpenIsOne(std::span<const double> action) {
   return out;
 }
 
+namespace {
+
+// A gripper that is open at 1 and closed at 0 would be turned round without a word.
+void CheckGripper(const DemonstrationFile& file) {
+  constexpr int64_t kDimensions = 7;
+  if (file.dimensions() != kDimensions) return;
+  double least = 1;
+  for (size_t d = 0; d < file.demonstrations().size(); ++d) {
+    const std::vector<double>& actions = file.Actions(static_cast<int64_t>(d));
+    for (size_t i = kDimensions - 1; i < actions.size(); i += kDimensions) least = std::min(least, actions[i]);
+  }
+  if (least == 0) {
+    Fail(
+        "{}: the gripper, the last of seven numbers of an action, is 0 at the least; expected LIBERO's and robomimic's "
+        "-1 open and 1 closed",
+        file.path().string());
+  }
+}
+
+}  // namespace
+
 DemonstrationExamples::DemonstrationExamples(const std::vector<std::filesystem::path>& files, PolicyFormat format,
                                              const DemonstrationOptions& options)
     : format_(std::move(format)), uncropped_(format_.images.WithoutCenterCrop()), options_(options) {
@@ -30,6 +51,7 @@ DemonstrationExamples::DemonstrationExamples(const std::vector<std::filesystem::
   for (const std::filesystem::path& path : files) {
     files_.emplace_back(path, options.camera);
     const DemonstrationFile& file = files_.back();
+    CheckGripper(file);
     const int64_t dimensions = file.dimensions();
     if (dimensions != files_.front().dimensions()) {
       Fail("{}: actions have {} dimensions, those of {} have {}", path.string(), dimensions,

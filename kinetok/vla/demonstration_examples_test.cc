@@ -206,5 +206,26 @@ TEST_F(DemonstrationExamplesTest, LiberosGripperBecomesOneOpenAndZeroClosed) {
   EXPECT_THAT(OpenIsOne(std::vector<double>{1, -1}), ElementsAre(1, -1));
 }
 
+TEST_F(DemonstrationExamplesTest, AGripperThatIsClosedAtZeroIsRefused) {
+  const auto error = [&](double closed) {
+    DemonstrationWriter writer(dir_ / "g.hdf5", {{"image_rotation", 0}});
+    Demonstration demo;
+    demo.instruction = "go";
+    demo.images = {Image(8, 8), Image(8, 8)};
+    demo.actions = {0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, closed};
+    writer.Add(demo);
+    writer.Finish();
+    try {
+      const DemonstrationExamples data({dir_ / "g.hdf5"}, Format(), {.held_out = 0});
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(error(0), ::testing::HasSubstr("g.hdf5: the gripper, the last of seven numbers of an action, is 0"));
+  EXPECT_EQ(error(-1), "");
+  EXPECT_EQ(error(1), "");  // closed throughout
+}
+
 }  // namespace
 }  // namespace kinetok
