@@ -45,6 +45,22 @@ std::filesystem::path FileFrom(const std::filesystem::path& lines, const std::fi
   return std::filesystem::absolute(demonstrations).lexically_normal().lexically_relative(folder);
 }
 
+// Files are opened before the first episode: what cannot be written is told at once, not when hours of work are lost.
+void RefuseFolder(const std::filesystem::path& path) {
+  std::error_code fault;
+  if (is_directory(path, fault)) Fail("{}: is a folder; expected a file to write", path.string());
+}
+std::optional<AtomicFile> Open(const std::filesystem::path& path) {
+  if (path.empty()) return std::nullopt;
+  RefuseFolder(path);
+  return std::optional<AtomicFile>(std::in_place, path);
+}
+
+bool SameFile(const std::filesystem::path& a, const std::filesystem::path& b) {
+  if (a.empty() || b.empty()) return false;
+  return std::filesystem::absolute(a).lexically_normal() == std::filesystem::absolute(b).lexically_normal();
+}
+
 // What is said about a picture.
 struct Remark {
   int64_t step;
@@ -177,6 +193,9 @@ class Take {
 
 void RecordOptions::Check() const {
   if (out.empty()) Fail("out is missing; expected a file to write, such as demos.hdf5");
+  if (SameFile(questions, out)) Fail("questions is {}, the file of the demonstrations", questions.string());
+  if (SameFile(descriptions, out)) Fail("descriptions is {}, the file of the demonstrations", descriptions.string());
+  if (SameFile(questions, descriptions)) Fail("descriptions is {}, the file of the questions", descriptions.string());
   if (episodes < 1) Fail("episodes is {}; expected at least 1", episodes);
   if (image_size < kMinRenderSize || image_size > kMaxRenderSize) {
     Fail("image_size is {}; expected {} to {}", image_size, kMinRenderSize, kMaxRenderSize);
@@ -197,11 +216,12 @@ void RecordOptions::Check() const {
 
 RecordSummary Record(const RecordOptions& options) {
   options.Check();
+  std::optional<AtomicFile> questions = Open(options.questions), descriptions = Open(options.descriptions);
+  RefuseFolder(options.out);
   Renderer renderer(options.image_size);
   DemonstrationWriter writer(options.out, FileAttributes(options));
   RecordSummary summary;
   for (const TaskKind kind : Distinct(options.layout.tasks)) summary.by_task.push_back({.kind = kind});
-  std::string questions, descriptions;
   for (int64_t i = 0; i < options.episodes; ++i) {
     Take take(options, i, renderer);
     const EpisodeResult result = take.Run();
@@ -215,8 +235,8 @@ RecordSummary Record(const RecordOptions& options) {
     task.successes += static_cast<int64_t>(result.success);
     summary.successes += static_cast<int64_t>(result.success);
     if (result.success || options.policy) {
-      questions += take.QuestionLines(writer.written(), summary.questions);
-      descriptions += take.DescriptionLines(writer.written(), summary.descriptions);
+      if (questions) questions->Write(take.QuestionLines(writer.written(), summary.questions));
+      if (descriptions) descriptions->Write(take.DescriptionLines(writer.written(), summary.descriptions));
       writer.Add(take.demonstration());
       ++task.kept;
       ++summary.kept;
@@ -228,8 +248,8 @@ RecordSummary Record(const RecordOptions& options) {
   if (summary.kept == 0 && summary.cancelled) return summary;
   if (summary.kept == 0) Fail("{}: no episode was kept of the {} that were run", options.out, summary.episodes);
   writer.Finish();
-  if (!options.questions.empty()) WriteFileAtomically(options.questions, questions);
-  if (!options.descriptions.empty()) WriteFileAtomically(options.descriptions, descriptions);
+  if (questions) questions->Commit();
+  if (descriptions) descriptions->Commit();
   return summary;
 }
 

@@ -64,7 +64,7 @@ struct RecordSummary {
 };
 
 // Without a policy only episodes that succeed are kept. Files appear whole, at the end. Throws Error when they cannot
-// be written, or when no episode was kept though nobody cancelled.
+// be written, before the first episode where that can be known, or when no episode was kept though nobody cancelled.
 RecordSummary Record(const RecordOptions& options);
 
 }  // namespace kinetok::sim

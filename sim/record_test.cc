@@ -188,6 +188,31 @@ TEST_F(RecordTest, OptionsThatAreNoneAreErrors) {
   EXPECT_FALSE(std::filesystem::exists(dir_ / "x.hdf5"));
 }
 
+TEST_F(RecordTest, WhatCannotBeWrittenIsToldBeforeTheFirstEpisode) {
+  const auto error = [&](const std::function<void(RecordOptions&)>& spoil) {
+    RecordOptions options{.out = dir_ / "x.hdf5", .episodes = 1};
+    options.on_episode = [](int64_t, int64_t) { ADD_FAILURE() << "an episode was run"; };
+    spoil(options);
+    std::string message = ErrorOf([&] { Record(options); });
+    EXPECT_TRUE(std::filesystem::is_empty(dir_)) << message << ": something is left behind";
+    return message;
+  };
+  const std::filesystem::path lost = dir_ / "no" / "folder" / "lines.jsonl";
+  EXPECT_THAT(error([&](RecordOptions& o) { o.questions = lost; }), HasSubstr("lines.jsonl: cannot be created"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.descriptions = lost; }), HasSubstr("lines.jsonl: cannot be created"));
+  EXPECT_THAT(error([&](RecordOptions& o) {
+                o.out = lost;
+                o.questions = dir_ / "q.jsonl";
+              }),
+              HasSubstr("lines.jsonl: cannot be created"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.questions = dir_; }), HasSubstr("is a folder; expected a file"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.out = dir_; }), HasSubstr("is a folder; expected a file"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.questions = dir_ / "." / "x.hdf5"; }),
+              HasSubstr("x.hdf5, the file of the demonstrations"));
+  EXPECT_THAT(error([&](RecordOptions& o) { o.questions = o.descriptions = dir_ / "q.jsonl"; }),
+              HasSubstr("q.jsonl, the file of the questions"));
+}
+
 ControllerFactory Expert() {
   return [](const Situation& situation, int64_t) { return ExpertController(situation.scene, situation.task); };
 }

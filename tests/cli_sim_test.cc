@@ -168,6 +168,9 @@ TEST_F(CliSimTest, SaysWhatIsWrong) {
   ExpectError("sim record --out d.hdf5 --policy-share 0.3", 2, "--policy-share needs a policy");
   ExpectError("sim record --out d.hdf5 --image-size 4", 2, "--image-size is 4; expected 16 to 1024");
   ExpectError("sim record --out no/such/folder/d.hdf5 --episodes 1", 1, "no/such/folder/d.hdf5");
+  ExpectError("sim record --out lost.hdf5 --questions no/folder/q.jsonl --episodes 1", 1,
+              "no/folder/q.jsonl: cannot be");
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "lost.hdf5"));
   ExpectError("sim ask", 2, "no model");
   ExpectError("sim view", 2, "--out is missing");
   ExpectError("sim view --data nothing.hdf5 --out x.png", 1, "nothing.hdf5");
