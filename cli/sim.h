@@ -64,6 +64,9 @@ OrderedJson IntervalJson(int64_t successes, int64_t trials);
 std::string ShareText(int64_t successes, int64_t trials);
 double Share(int64_t successes, int64_t trials);  // 0 of no trials
 
+// Tells on stderr how many episodes or scenes ended by a fault of the physics; nothing when none did.
+void NoteFaults(int64_t faults, std::string_view of_what);
+
 #endif
 
 }  // namespace kinetok::cli

@@ -26,6 +26,7 @@ OrderedJson ToJson(const sim::AskReport& report) {
           {"accuracy", Share(report.right, report.questions)},
           {"accuracy_interval_95", IntervalJson(report.right, report.questions)},
           {"chance", report.chance},
+          {"physics_faults", report.faults},
           {"by_kind", by_kind}};
 }
 
@@ -57,6 +58,7 @@ int Ask(const Common& common, Flags& flags) {
                    const sim::Question& question) { return AnswerQuestion(policy, image, question, o.cancelled); },
                o);
   bar->Clear();
+  NoteFaults(report.faults, "scenes, which are left out");
   if (common.json) {
     PrintJson(ToJson(report));
   } else {

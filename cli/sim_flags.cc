@@ -99,4 +99,8 @@ std::string ShareText(int64_t successes, int64_t trials) {
   return fmt::format("{:.1f}% ({:.1f} to {:.1f})", 100 * p.value, 100 * p.low, 100 * p.high);
 }
 
+void NoteFaults(int64_t faults, std::string_view of_what) {
+  if (faults > 0) Note(fmt::format("note: the physics failed in {} {}\n", faults, of_what));
+}
+
 }  // namespace kinetok::cli

@@ -30,6 +30,7 @@ OrderedJson ToJson(const sim::RecordSummary& summary, const Flags& flags, double
           {"failed", summary.episodes - summary.successes},
           {"success_rate", Share(summary.successes, summary.episodes)},
           {"steps", summary.steps},
+          {"physics_faults", summary.faults},
           {"questions", summary.questions},
           {"descriptions", summary.descriptions},
           {"by_task", by_task},
@@ -84,6 +85,7 @@ int Record(const Common& common, Flags& flags) {
   const sim::RecordSummary summary = sim::Record(o);
   const double seconds = watch.Seconds();
   bar->Clear();
+  NoteFaults(summary.faults, "episodes, which are left out");
   if (common.json) {
     PrintJson(ToJson(summary, flags, seconds));
   } else {

@@ -34,6 +34,7 @@ OrderedJson ToJson(const sim::Evaluation& e) {
           {"success_interval_95", IntervalJson(e.successes, e.episodes)},
           {"by_task", by_task},
           {"steps", e.steps},
+          {"physics_faults", e.faults},
           {"jerk_m_per_s3", e.jerk},
           {"action_ms",
            {{"p50", 1e3 * Percentile(e.seconds, 0.5)},
@@ -119,6 +120,10 @@ int Run(const Common& common, Flags& flags) {
   o.on_episode = [&](const sim::EvaluatedEpisode& episode) {
     successes += static_cast<int64_t>(episode.result.success);
     bar->Update(episode.index + 1, ShareText(successes, episode.index + 1));
+    if (!episode.result.fault.empty()) {
+      bar->Clear();
+      Note(fmt::format("note: episode {} has failed: {}\n", episode.index, episode.result.fault));
+    }
     if (o.frames) WritePictures(episode, flags);
   };
   if (flags.narrate) {

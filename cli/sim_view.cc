@@ -67,6 +67,7 @@ Shown FromRun(const Common& common, Flags& flags) {
       },
       o, renderers);
   const sim::EpisodeResult& result = episode.result;
+  if (!result.fault.empty()) Note(fmt::format("note: the episode has failed: {}\n", result.fault));
   return {.instruction = episode.instruction,
           .outcome = fmt::format("{} after {} steps", result.success ? "success" : "failure", result.steps),
           .frames = std::move(episode.frames),

@@ -25,8 +25,14 @@ EpisodeResult RunEpisode(Simulator& simulator, const Task& task, std::string_vie
     result.seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     result.actions.push_back(action);
     if (options.on_step) options.on_step({image, simulator, action, step});
-    simulator.Step(options.disturb ? options.disturb(action, step) : action);
+    const ActionVector executed = options.disturb ? options.disturb(action, step) : action;
     ++result.steps;
+    try {
+      simulator.Step(executed);
+    } catch (const PhysicsError& error) {
+      result.fault = error.what();
+      break;
+    }
     result.success = Succeeded(simulator.scene(), task, simulator.state());
     if (result.success) break;
   }

@@ -37,12 +37,14 @@ struct EpisodeOptions {
 
 struct EpisodeResult {
   bool success = false, cancelled = false;
+  std::string fault{};  // of the physics, in words: it ended the episode, which has failed
   int64_t steps = 0;
   std::vector<ActionVector> actions{};  // the controller's
   std::vector<double> seconds{};        // that each took
 };
 
-// Ends with success, or after max_steps. `instruction` replaces the scene's own.
+// Ends with success, after max_steps, or with a PhysicsError, which the result tells. `instruction` replaces the
+// scene's own.
 EpisodeResult RunEpisode(Simulator& simulator, const Task& task, std::string_view instruction,
                          const Controller& controller, const EpisodeOptions& options = {});
 

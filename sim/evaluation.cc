@@ -77,6 +77,7 @@ EvaluatedEpisode EvaluateEpisode(int64_t index, const ControllerFactory& control
   const auto keep_frame = [&](const Simulator& now) { out.frames.push_back(renderers.frames->Render(now)); };
   if (renderers.frames) episode.on_step = [&](const EpisodeStep& step) { keep_frame(step.simulator); };
   out.result = RunEpisode(simulator, out.situation.task, out.instruction, controller, episode);
+  if (!out.result.fault.empty()) return out;  // MuJoCo has set everything back: there is no end to show
   if (renderers.frames) keep_frame(simulator);
   if (options.on_end && !out.result.cancelled) {
     options.on_end(out, simulator, renderers.images ? renderers.images->Render(simulator) : Image{});
@@ -104,6 +105,7 @@ Evaluation Evaluate(const ControllerFactory& controllers, const EvaluationOption
     ++out.episodes;
     task.successes += static_cast<int64_t>(result.success);
     out.successes += static_cast<int64_t>(result.success);
+    out.faults += static_cast<int64_t>(!result.fault.empty());
     task.steps += result.steps;
     out.steps += result.steps;
     out.seconds.insert(out.seconds.end(), result.seconds.begin(), result.seconds.end());
@@ -135,8 +137,13 @@ AskReport Ask(const Answerer& answer, const AskOptions& options) {
     Simulator simulator(situation.scene);
     Draws draws(options.seed, RandomStream::kNoise, index);
     constexpr size_t kLongest = 16;  // steps: from the first look to an object in the air
-    for (size_t step = draws.Below(kLongest); step > 0; --step) {
-      simulator.Step(ExpertAction(situation.scene, situation.task, simulator.state()));
+    try {
+      for (size_t step = draws.Below(kLongest); step > 0; --step) {
+        simulator.Step(ExpertAction(situation.scene, situation.task, simulator.state()));
+      }
+    } catch (const PhysicsError&) {
+      ++report.faults;
+      continue;
     }
     const Image image = renderer.Render(simulator);
     for (int64_t k = 0; k < options.questions_per_episode; ++k) {

@@ -24,7 +24,8 @@ struct EvaluatedEpisode {
   Situation situation{};
   std::string instruction{};  // what the controller was told
   EpisodeResult result{};
-  std::vector<Image> frames{};  // for people, before each action and after the last; empty unless asked for
+  // For people, before each action and after the last, unless that ended in a fault; empty unless asked for.
+  std::vector<Image> frames{};
 };
 
 // The pictures of an evaluation, as its options ask for them.
@@ -45,8 +46,8 @@ struct EvaluationOptions {
   bool shuffle_instructions = false;  // the controller is told to do what another episode is about, never the same
   std::function<bool()> cancelled{};
   std::function<void(const EvaluatedEpisode&)> on_episode{};
-  // At the end of each that was not cancelled, before on_episode: the state that it ends in, and the picture of it
-  // (empty without images).
+  // At the end of each that was not cancelled and has no fault, before on_episode: the state that it ends in, and the
+  // picture of it (empty without images).
   std::function<void(const EvaluatedEpisode&, const Simulator&, const Image&)> on_end{};
 
   // Throws Error that starts with the field's name.
@@ -60,6 +61,7 @@ struct TaskScore {
 
 struct Evaluation {
   int64_t episodes = 0, successes = 0, steps = 0;
+  int64_t faults = 0;                // of the physics, among the episodes that failed
   std::vector<TaskScore> by_task{};  // each kind once, in the order of the options
   std::vector<double> seconds{};     // that each action took
   // Root mean square over all steps with one before and one after, of the third derivative of the commanded motion of
@@ -95,6 +97,7 @@ struct KindScore {
 
 struct AskReport {
   int64_t questions = 0, right = 0;
+  int64_t faults = 0;  // scenes whose physics failed before there was something to ask
   double chance = 0;
   std::vector<KindScore> by_kind{};  // those that were asked
   bool cancelled = false;

@@ -234,7 +234,8 @@ RecordSummary Record(const RecordOptions& options) {
     ++summary.episodes;
     task.successes += static_cast<int64_t>(result.success);
     summary.successes += static_cast<int64_t>(result.success);
-    if (result.success || options.policy) {
+    summary.faults += static_cast<int64_t>(!result.fault.empty());
+    if (result.success || (options.policy && result.fault.empty())) {
       if (questions) questions->Write(take.QuestionLines(writer.written(), summary.questions));
       if (descriptions) descriptions->Write(take.DescriptionLines(writer.written(), summary.descriptions));
       writer.Add(take.demonstration());

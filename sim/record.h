@@ -59,12 +59,14 @@ struct RecordedTask {
 
 struct RecordSummary {
   int64_t episodes = 0, kept = 0, successes = 0, steps = 0, questions = 0, descriptions = 0;
+  int64_t faults = 0;                   // of the physics, among the episodes that failed
   std::vector<RecordedTask> by_task{};  // each kind once, in the order of RecordOptions.layout.tasks
   bool cancelled = false;
 };
 
-// Without a policy only episodes that succeed are kept. Files appear whole, at the end. Throws Error when they cannot
-// be written, before the first episode where that can be known, or when no episode was kept though nobody cancelled.
+// Without a policy only episodes that succeed are kept, and none with a fault of the physics. Files appear whole, at
+// the end. Throws Error when they cannot be written, before the first episode where that can be known, or when no
+// episode was kept though nobody cancelled.
 RecordSummary Record(const RecordOptions& options);
 
 }  // namespace kinetok::sim

@@ -1,6 +1,10 @@
 #include "sim/record.h"
 
+#include <mujoco/mujoco.h>
+
 #include <filesystem>
+#include <memory>
+#include <optional>
 
 #include "kinetok/base/file.h"
 #include "kinetok/io/demonstrations.h"
@@ -303,6 +307,64 @@ TEST(Evaluation, EpisodesAreShownAndTheirEndIsTold) {
   };
   Evaluate(Expert(), options);
   EXPECT_EQ(ends, 1);
+}
+
+// Physics that fail in the first step after this is set, whoever's they are: MuJoCo asks it before each step.
+class BrokenPhysics {
+ public:
+  BrokenPhysics() {
+    mjcb_control = [](const mjModel*, mjData* d) { d->qvel[0] = 1e12; };
+  }
+  ~BrokenPhysics() { mjcb_control = nullptr; }
+  BrokenPhysics(const BrokenPhysics&) = delete;
+  BrokenPhysics& operator=(const BrokenPhysics&) = delete;
+};
+
+TEST(Evaluation, GoesOnAfterAFaultOfThePhysics) {
+  const auto run = [](int64_t broken) {
+    EvaluationOptions options{.episodes = 3, .seed = 3, .image_size = 16, .frames = true};
+    options.layout.tasks = {TaskKind::kReach};
+    int64_t ends = 0;
+    options.on_end = [&](const EvaluatedEpisode&, const Simulator&, const Image&) { ++ends; };
+    options.on_episode = [&](const EvaluatedEpisode& episode) {
+      EXPECT_EQ(episode.result.fault.empty(), episode.index != broken);
+      EXPECT_EQ(episode.result.success, episode.index != broken);
+      EXPECT_FALSE(episode.frames.empty());
+    };
+    const ControllerFactory factory = [&](const Situation& situation, int64_t episode) -> Controller {
+      return [&, episode, expert = ExpertController(situation.scene, situation.task),
+              breaks = std::shared_ptr<BrokenPhysics>()](const Image& image, std::string_view instruction,
+                                                         const WorldState& state) mutable {
+        if (episode == broken) breaks = std::make_shared<BrokenPhysics>();
+        return expert(image, instruction, state);
+      };
+    };
+    const Evaluation evaluation = Evaluate(factory, options);
+    EXPECT_EQ(evaluation.episodes, 3);
+    EXPECT_EQ(ends, broken < 0 ? 3 : 2);
+    EXPECT_EQ(evaluation.successes, broken < 0 ? 3 : 2);
+    return evaluation.faults;
+  };
+  EXPECT_EQ(run(-1), 0);
+  EXPECT_EQ(run(1), 1);
+}
+
+TEST_F(RecordTest, LeavesOutWhereThePhysicsFailed) {
+  RecordOptions options{.out = dir_ / "demos.hdf5", .episodes = 3, .seed = 2, .image_size = 16, .noise = 0};
+  options.layout.tasks = {TaskKind::kReach};
+  std::optional<BrokenPhysics> breaks;
+  options.on_episode = [&](int64_t episodes, int64_t) {
+    breaks.reset();
+    if (episodes == 1) breaks.emplace();
+  };
+  options.policy = [](const Image&, std::string_view, const WorldState&) { return ActionVector{}; };
+  options.policy_share = 0;
+  const RecordSummary summary = Record(options);
+  EXPECT_EQ(summary.faults, 1);
+  EXPECT_EQ(summary.episodes, 3);
+  EXPECT_EQ(summary.kept, 2);
+  EXPECT_EQ(summary.successes, 2);
+  EXPECT_EQ(DemonstrationFile(options.out).demonstrations().size(), 2U);
 }
 
 TEST(Ask, TruthScoresEverythingAndAConstantAnswerNoMoreThanChance) {

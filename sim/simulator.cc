@@ -1,5 +1,6 @@
 #include "sim/simulator.h"
 
+#include <fmt/format.h>
 #include <mujoco/mujoco.h>
 #include <sys/mman.h>
 
@@ -149,6 +150,7 @@ void Simulator::Step(std::span<const double> action) {
     if (!std::isfinite(action[i])) Fail("action: number {} is {}; expected a finite one", i, action[i]);
   }
   mjData* d = data_.get();
+  const double start = d->time;                                           // MuJoCo sets everything back when it fails
   constexpr std::array<int, kPoseSize> kFromAction = {0, 1, 2, 5, 4, 3};  // the action turns about x first
   constexpr std::array<double, kPoseSize> kLow = {-kGripperReach, -kGripperReach, kGripperLow,
                                                   -kMaxYaw,       -kMaxTilt,      -kMaxTilt};
@@ -167,13 +169,17 @@ void Simulator::Step(std::span<const double> action) {
     for (size_t i = 0; i < kPoseSize; ++i) d->ctrl[i] = from[i] + (to[i] - from[i]) * share;
     mj_step(model_.get(), d);
   }
-  CheckPhysics();
+  CheckPhysics(start);
   Derive();
 }
 
-void Simulator::CheckPhysics() const {
-  for (const int kind : {mjWARN_BADQPOS, mjWARN_BADQVEL, mjWARN_BADQACC}) {
-    if (data_->warning[kind].number > 0) Fail("simulator: the physics became unstable at {:.3f} s", data_->time);
+void Simulator::CheckPhysics(double time) const {
+  const auto warned = [&](int kind) { return data_->warning[kind].number > 0; };
+  if (warned(mjWARN_CONTACTFULL) || warned(mjWARN_CNSTRFULL)) {
+    throw PhysicsError(fmt::format("simulator: more things touch at {:.1f} s than MuJoCo has room for", time));
+  }
+  for (const int kind : {mjWARN_INERTIA, mjWARN_BADQPOS, mjWARN_BADQVEL, mjWARN_BADQACC, mjWARN_BADCTRL}) {
+    if (warned(kind)) throw PhysicsError(fmt::format("simulator: the physics became unstable at {:.1f} s", time));
   }
 }
 

@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "kinetok/base/error.h"
 #include "sim/scene.h"
 
 struct mjModel_;
@@ -48,6 +49,12 @@ struct WorldState {
   int held() const;  // the index of the object that both fingers touch and that is off the table, or -1
 };
 
+// The physics of one scene failed, through nobody's input; other scenes are none the worse.
+class PhysicsError : public Error {
+ public:
+  using Error::Error;
+};
+
 class Simulator {
  public:
   // Everything at rest. Throws Error when the scene cannot be built.
@@ -56,7 +63,8 @@ class Simulator {
   Simulator(Simulator&&) noexcept;
   Simulator& operator=(Simulator&&) noexcept;
 
-  // One control period. Throws Error unless the action has seven finite numbers.
+  // One control period. Throws Error unless the action has seven finite numbers, and PhysicsError when the motion
+  // became unstable or MuJoCo had no room for all contacts and left some out.
   void Step(std::span<const double> action);
   const WorldState& state() const { return state_; }
   const Scene& scene() const { return scene_; }
@@ -77,8 +85,8 @@ class Simulator {
     void operator()(mjModel_* model) const;
     void operator()(mjData_* data) const;
   };
-  void Derive();  // fills state_
-  void CheckPhysics() const;
+  void Derive();                         // fills state_
+  void CheckPhysics(double time) const;  // of the step's beginning, seconds
 
   Scene scene_;
   std::unique_ptr<mjModel_, Free> model_;

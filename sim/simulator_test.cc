@@ -1,5 +1,7 @@
 #include "sim/simulator.h"
 
+#include <mujoco/mujoco.h>
+
 #include <cmath>
 #include <limits>
 
@@ -112,6 +114,42 @@ TEST(Simulator, RefusesActionsAndStatesThatAreNone) {
   EXPECT_THAT(ErrorOf([&] { simulator.Load(saved); }), HasSubstr("numbers; this scene's have"));
   saved.push_back(std::numeric_limits<double>::quiet_NaN());
   EXPECT_THAT(ErrorOf([&] { simulator.Load(saved); }), HasSubstr("is nan"));
+}
+
+TEST(Simulator, TellsWhenItsPhysicsFail) {
+  Simulator simulator(HandMadeScene());
+  for (int i = 0; i < 3; ++i) simulator.Step(kStay);
+  std::vector<double> saved = simulator.Save();
+  const size_t velocity = 1 + static_cast<size_t>(simulator.model()->nq);
+  saved[velocity + 8] = 1e12;  // an object's, metres a second: MuJoCo gives up and starts from its first state
+  simulator.Load(saved);
+  EXPECT_THROW(simulator.Step(kStay), PhysicsError);
+  Simulator again(HandMadeScene());
+  again.Load(saved);
+  EXPECT_EQ(ErrorOf([&] { again.Step(kStay); }), "simulator: the physics became unstable at 0.6 s");
+}
+
+TEST(Simulator, TellsWhenContactsAreLeftOut) {
+  const std::string expected = "simulator: more things touch at 0.0 s than MuJoCo has room for";
+  Simulator contacts(HandMadeScene()), forces(HandMadeScene());
+  contacts.model()->nconmax = 3;  // a cube and a bar alone touch the table with eight corners
+  EXPECT_EQ(ErrorOf([&] { contacts.Step(kStay); }), expected);
+  forces.model()->njmax = 12;
+  EXPECT_EQ(ErrorOf([&] { forces.Step(kStay); }), expected);
+}
+
+TEST(Simulator, AFaultOfThePhysicsIsAFailedEpisode) {
+  Simulator simulator(HandMadeScene());
+  int64_t steps = 0;
+  const Controller stay = [&](const Image&, std::string_view, const WorldState&) {
+    if (++steps == 3) simulator.model()->nconmax = 3;
+    return kStay;
+  };
+  const EpisodeResult result = RunEpisode(simulator, {TaskKind::kPick, kRedCube}, "", stay);
+  EXPECT_FALSE(result.success);
+  EXPECT_FALSE(result.cancelled);
+  EXPECT_EQ(result.steps, 3);
+  EXPECT_THAT(result.fault, HasSubstr("more things touch at 0.4 s"));
 }
 
 TEST(Simulator, KnowsWhatTheCameraSees) {

@@ -57,7 +57,8 @@ TEST_F(CliSimTest, RunsTheExpertAndAPolicy) {
   const Json expert = RunJson("sim run --expert --episodes 5 --seed 3 --json");
   EXPECT_THAT(Keys(expert),
               ::testing::UnorderedElementsAre("episodes", "success_rate", "success_interval_95", "by_task", "steps",
-                                              "jerk_m_per_s3", "action_ms", "actions_fingerprint"));
+                                              "jerk_m_per_s3", "action_ms", "actions_fingerprint", "physics_faults"));
+  EXPECT_EQ(expert["physics_faults"], 0);
   EXPECT_GT(expert["jerk_m_per_s3"], 0.1);
   EXPECT_EQ(expert["success_rate"], 1.0);
   EXPECT_THAT(Keys(expert["by_task"]), ::testing::UnorderedElementsAre("reach", "push", "pick", "pick_bar", "place"));
@@ -127,8 +128,8 @@ TEST_F(CliSimTest, WithoutASeedNobodyIsTestedOnTheScenesItWasTrainedOn) {
 TEST_F(CliSimTest, AsksAModel) {
   SavePolicy(dir_ / "policy");
   const Json report = RunJson("sim ask --model policy --episodes 3 --image-size 32 --json");
-  EXPECT_THAT(Keys(report),
-              ::testing::UnorderedElementsAre("questions", "accuracy", "accuracy_interval_95", "chance", "by_kind"));
+  EXPECT_THAT(Keys(report), ::testing::UnorderedElementsAre("questions", "accuracy", "accuracy_interval_95", "chance",
+                                                            "by_kind", "physics_faults"));
   EXPECT_GT(report["questions"], 6);
   EXPECT_GT(report["chance"], 0.2);
   for (const auto& kind : report["by_kind"]) {
