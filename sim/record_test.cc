@@ -1,5 +1,6 @@
 #include "sim/record.h"
 
+#include <gif_lib.h>
 #include <mujoco/mujoco.h>
 
 #include <filesystem>
@@ -380,6 +381,27 @@ TEST(Ask, TruthScoresEverythingAndAConstantAnswerNoMoreThanChance) {
     EXPECT_LE(static_cast<double>(kind.right), kind.chance * static_cast<double>(kind.questions) + 1e-9);
 }
 
+// The mean over pixels and colours of each frame of a square animation, as giflib reads it.
+std::vector<double> GreyOfGif(const std::filesystem::path& path, int side) {
+  int fault = 0;
+  const std::unique_ptr<GifFileType, void (*)(GifFileType*)> gif(DGifOpenFileName(path.c_str(), &fault),
+                                                                 [](GifFileType* g) { DGifCloseFile(g, nullptr); });
+  if (gif == nullptr || DGifSlurp(gif.get()) != GIF_OK) return {};
+  std::vector<double> means;
+  for (const SavedImage& image : std::span(gif->SavedImages, static_cast<size_t>(gif->ImageCount))) {
+    EXPECT_EQ(image.ImageDesc.Width, side);
+    EXPECT_EQ(image.ImageDesc.Height, side);
+    const auto pixels = static_cast<size_t>(side) * static_cast<size_t>(side);
+    double sum = 0;
+    for (const GifByteType index : std::span(image.RasterBits, pixels)) {
+      const GifColorType& color = gif->SColorMap->Colors[index];
+      sum += (color.Red + color.Green + color.Blue) / 3.0;
+    }
+    means.push_back(sum / static_cast<double>(pixels));
+  }
+  return means;
+}
+
 TEST_F(RecordTest, StripsAndAnimationsAreWritten) {
   std::vector<Image> frames(5, Image(24, 24));
   for (size_t i = 0; i < frames.size(); ++i)
@@ -387,10 +409,17 @@ TEST_F(RecordTest, StripsAndAnimationsAreWritten) {
   WriteStrip(dir_ / "strip.png", frames, "push the red cube left", "success after 4 steps", {.columns = 3, .size = 48});
   const Image strip = ReadImage(dir_ / "strip.png");
   EXPECT_EQ(strip.height, 52 + 2 * (48 + 18 + 6));
+  for (int64_t i = 0; i < 5; ++i) {  // each frame's middle
+    const int64_t x = 6 + i % 3 * (48 + 6) + 24, y = 52 + i / 3 * (48 + 18 + 6) + 24;
+    EXPECT_NEAR(strip.pixels[static_cast<size_t>(3 * (y * strip.width + x))], 50 * i, 1) << "frame " << i;
+  }
   WriteGif(dir_ / "film.gif", frames);
-  const std::string gif = ReadFile(dir_ / "film.gif");
-  EXPECT_TRUE(gif.starts_with("GIF89a"));
-  EXPECT_TRUE(gif.ends_with(";"));
+  EXPECT_THAT(ReadFile(dir_ / "film.gif"), ::testing::StartsWith("GIF89a"));
+  const std::vector<double> levels = GreyOfGif(dir_ / "film.gif", 24);
+  ASSERT_EQ(levels.size(), 5U);
+  for (size_t i = 0; i < 5; ++i) {  // 6 or 7 levels a colour: dithered to a sixteenth of the way to the next
+    EXPECT_NEAR(levels[i], 50 * static_cast<double>(i), 51.0 / 16 + 1) << "frame " << i;
+  }
   frames.back() = Image(25, 24);
   EXPECT_THAT(ErrorOf([&] { WriteGif(dir_ / "bad.gif", frames); }), HasSubstr("24 x 24 and of 25 x 24"));
   EXPECT_THAT(ErrorOf([&] { WriteGif(dir_ / "bad.gif", {}); }), HasSubstr("no frame"));

@@ -223,6 +223,39 @@ TEST(Expert, GraspsABarAcross) {
   }
 }
 
+// A bar that lies less than about a radian off is turned by the fingers as they close. Farther off it is wider than the
+// open fingers, so only such scenes tell whether the gripper turned: they are few, and drawn until there are enough.
+TEST(Expert, ABarFarOffTheFingersAngleCannotBePickedUpWithoutATurn) {
+  constexpr double kTurned = 0.95, kNeedsTurn = 1.05;  // radians between the bar and the fingers as they begin
+  int64_t near = 0, far = 0;
+  for (uint64_t i = 0; near < 3 || far < 5; ++i) {
+    const Situation situation = DrawSituation(21, i, {.tasks = {TaskKind::kPickBar}});
+    const size_t bar = situation.task.object;
+    const double off = std::abs(situation.scene.objects[bar].yaw - situation.scene.gripper.yaw);
+    const bool needs = off > kNeedsTurn;
+    if (!needs && (off < 0.7 || off > kTurned || near >= 3)) continue;
+    ++(needs ? far : near);
+    const Controller expert = ExpertController(situation.scene, situation.task);
+    const Controller still = [&](const Image& image, std::string_view text, const WorldState& state) {
+      ActionVector action = expert(image, text, state);
+      action[5] = 0;
+      return action;
+    };
+    // Believes that the bar lies as it needs it, and so does not wait for the turn above it.
+    const Controller careless = [&](const Image& image, std::string_view text, WorldState state) {
+      state.objects[bar].yaw = state.gripper.yaw;
+      return still(image, text, state);
+    };
+    const auto succeeds = [&](const Controller& controller) {
+      Simulator simulator(situation.scene);
+      return RunEpisode(simulator, situation.task, "", controller).success;
+    };
+    EXPECT_TRUE(succeeds(expert)) << "episode " << i;
+    EXPECT_EQ(succeeds(careless), !needs) << "episode " << i << ", " << off;
+    EXPECT_FALSE(succeeds(still)) << "episode " << i;
+  }
+}
+
 TEST(Expert, SlidesToWhereAPushBeginsInsteadOfRising) {
   const Scene scene = HandMadeScene();
   const Task task{TaskKind::kPush, kPurpleBall, {}, Side::kLeft};  // begins 5 cm to the right of the ball

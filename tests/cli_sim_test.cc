@@ -86,6 +86,92 @@ TEST_F(CliSimTest, RunsTheExpertAndAPolicy) {
   EXPECT_THAT(Run("sim run --expert --episodes 5").out, HasSubstr("pick_bar         1  100.0% (20.7 to 100.0)"));
 }
 
+// The frames of a strip with every step in it, each 160 x 160 pixels (sim/strip.h), which has to be as large as that.
+std::vector<Image> FramesOfStrip(const std::filesystem::path& path, int64_t count) {
+  constexpr int64_t kColumns = 6, kSide = 160, kPitchX = 166, kPitchY = 184, kLeft = 6, kTop = 52;
+  const Image strip = ReadImage(path);
+  EXPECT_EQ(strip.width, kLeft + std::min(kColumns, count) * kPitchX);
+  EXPECT_EQ(strip.height, kTop + (count + kColumns - 1) / kColumns * kPitchY);
+  std::vector<Image> frames;
+  for (int64_t i = 0; i < count; ++i) {
+    Image& frame = frames.emplace_back(kSide, kSide);
+    for (int64_t y = 0; y < kSide; ++y) {
+      const auto from = 3 * ((kTop + i / kColumns * kPitchY + y) * strip.width + kLeft + i % kColumns * kPitchX);
+      std::copy_n(&strip.pixels[static_cast<size_t>(from)], 3 * kSide, frame.row(y));
+    }
+  }
+  return frames;
+}
+
+// The mean column of the pixels that are red, or blue, far beyond the rest: 0 to 160.
+double MeanColumn(const Image& frame, bool red) {
+  double sum = 0, count = 0;
+  for (int64_t i = 0; i < frame.width * frame.height; ++i) {
+    const uint8_t* p = &frame.pixels[static_cast<size_t>(3 * i)];
+    const int value = red ? p[0] : p[2], other = std::max<int>(p[1], red ? p[2] : p[0]);
+    if (value > 80 && value > 2 * other) sum += static_cast<double>(i % frame.width), ++count;
+  }
+  EXPECT_GT(count, 20);
+  return sum / count;
+}
+
+// The compressed pixels of each frame of a GIF with one colour table, 256 colours (CompuServe 1990).
+std::vector<std::string> FramesOfGif(const std::filesystem::path& path) {
+  const std::string gif = ReadFile(path);
+  const auto byte = [&](size_t i) { return static_cast<size_t>(static_cast<uint8_t>(gif.at(i))); };
+  std::vector<std::string> frames;
+  size_t at = 13 + 3 * 256;  // after the header and the colours
+  const auto blocks = [&] {
+    std::string data;
+    for (; byte(at) > 0; at += 1 + byte(at)) data += gif.substr(at + 1, byte(at));
+    ++at;
+    return data;
+  };
+  while (gif.at(at) != ';') {
+    if (gif.at(at) == '!') {  // an extension: its kind, then blocks
+      at += 2;
+      blocks();
+    } else {
+      EXPECT_EQ(gif.at(at), ',');
+      at += 11;  // place, size, flags, then the bits of a code
+      frames.push_back(blocks());
+    }
+  }
+  EXPECT_EQ(at + 1, gif.size());
+  return frames;
+}
+
+// How many neighbours are alike.
+template <typename Frame, typename Same>
+int64_t Stills(const std::vector<Frame>& frames, const Same& same) {
+  int64_t stills = 0;
+  for (size_t i = 1; i < frames.size(); ++i) stills += static_cast<int64_t>(same(frames[i - 1], frames[i]));
+  return stills;
+}
+
+TEST_F(CliSimTest, AStripShowsThePushAndAnAnimationEachStep) {
+  const auto alike = [](const Image& a, const Image& b) { return a.pixels == b.pixels; };
+  const Json view = RunJson("sim view --tasks push --seed 8 --episode 0 --every 1 --out push.png --json");
+  ASSERT_EQ(view["instruction"], "push the blue cube right");
+  ASSERT_EQ(view["success"], true);
+  const auto steps = view["steps"].get<int64_t>();
+  const std::vector<Image> frames = FramesOfStrip(dir_ / "push.png", steps + 1);
+  EXPECT_EQ(Stills(frames, alike), 0);
+  // 8 cm and what the last step adds, of the 36 that 160 pixels show; the red cube stays.
+  EXPECT_NEAR(MeanColumn(frames.back(), false) - MeanColumn(frames.front(), false), 9.0 / 36 * 160, 9);
+  EXPECT_NEAR(MeanColumn(frames.back(), true), MeanColumn(frames.front(), true), 0.5);
+
+  const Json run = RunJson("sim run --expert --tasks push --seed 8 --episodes 1 --gif films --png strips --json");
+  EXPECT_EQ(run["steps"], steps);
+  const std::string name = "episode_0000_push_success";
+  const std::vector<std::string> film = FramesOfGif(dir_ / "films" / (name + ".gif"));
+  EXPECT_EQ(film.size(), static_cast<size_t>(steps) + 1) << "before each action and after the last";
+  EXPECT_EQ(Stills(film, std::equal_to<>()), 0);
+  ASSERT_LE(steps + 1, 12) << "so few are all shown";
+  const std::vector<Image> strip = FramesOfStrip(dir_ / "strips" / (name + ".png"), steps + 1);
+  for (size_t i = 0; i < frames.size(); ++i) EXPECT_TRUE(alike(strip[i], frames[i])) << "frame " << i;
+}
+
 TEST_F(CliSimTest, RecordsAndViews) {
   const Json record = RunJson(
       "sim record --out demos.hdf5 --episodes 4 --tasks reach,pick,reach --partial-names 1 --image-size 32 --noise 0.2 "
@@ -97,11 +183,13 @@ TEST_F(CliSimTest, RecordsAndViews) {
   EXPECT_EQ(record["by_task"]["reach"]["episodes"], 3);
   const DemonstrationFile file(dir_ / "demos.hdf5");
   EXPECT_EQ(file.demonstrations().size(), 4U);
-  const Json recorded = RunJson("sim view --data demos.hdf5 --episode 1 --out recorded.png --json");
+  const Json recorded = RunJson("sim view --data demos.hdf5 --episode 1 --every 1 --out recorded.png --json");
   EXPECT_THAT(Keys(recorded), ::testing::UnorderedElementsAre("instruction", "steps", "success", "out"));
   EXPECT_EQ(recorded["instruction"], file.demonstrations()[1].instruction);
   EXPECT_EQ(recorded["success"], true);
-  EXPECT_TRUE(std::filesystem::exists(dir_ / "recorded.png"));
+  EXPECT_EQ(Stills(FramesOfStrip(dir_ / "recorded.png", recorded["steps"].get<int64_t>()),
+                   [](const Image& a, const Image& b) { return a.pixels == b.pixels; }),
+            0);
   EXPECT_THAT(Run("sim view --tasks push --episode 2 --out push.png").out, HasSubstr("success after"));
   SavePolicy(dir_ / "policy");
   const Json dagger =
@@ -137,12 +225,35 @@ TEST_F(CliSimTest, AsksAModel) {
   }
 }
 
+#ifdef __SANITIZE_ADDRESS__  // which makes each action take many times as long
+constexpr int kBundledEpisodes = 5, kBlindSteps = 10, kBundledScenes = 5;
+#else
+constexpr int kBundledEpisodes = 25, kBlindSteps = 30, kBundledScenes = 32;
+#endif
+
+// models/robot/README.md: of 200 greedy episodes of all tasks 96.0% succeed (95% interval 92.3 to 98.0). If 92.3% is
+// the truth, fewer than 18 of 25 succeed once in 2,500 times (binomial), and fewer than 2 of 5 once in 6,000. Nothing
+// here is drawn anew: a policy that is as it was either passes always or, where another Mesa draws other last bits, so
+// rarely not.
 TEST_F(CliSimTest, TheBundledPolicyDoesWhatItIsToldWhileItSees) {
-  const std::string run = "sim run --model '" KINETOK_SOURCE_DIR "/models/robot' --tasks reach,pick --seed 1 --json";
-  EXPECT_GE(RunJson(run + " --episodes 8")["success_rate"], 0.75);
-  EXPECT_EQ(RunJson(run + " --episodes 2 --max-steps 20 --blank-image")["success_rate"], 0.0);
-  const Json asked = RunJson("sim ask --model '" KINETOK_SOURCE_DIR "/models/robot' --episodes 8 --seed 1 --json");
-  EXPECT_GT(asked["accuracy"], asked["chance"].get<double>() + 0.1);
+  const std::string run = fmt::format("sim run --model '{}/models/robot' --episodes {} --seed 1 --json",
+                                      KINETOK_SOURCE_DIR, kBundledEpisodes);
+  const Json seeing = RunJson(run);
+  EXPECT_EQ(seeing["by_task"].size(), 5U);
+  for (const auto& task : seeing["by_task"].items()) EXPECT_EQ(task.value()["episodes"], kBundledEpisodes / 5);
+  EXPECT_GE(seeing["success_rate"], kBundledEpisodes == 25 ? 18.0 / 25 : 2.0 / 5);
+  // Of grey pictures it makes 1.0% (0.3 to 3.6) in 80 steps. Twice as many as it needs when it sees tell the same.
+  EXPECT_LT(RunJson(fmt::format("{} --blank-image --max-steps {}", run, kBlindSteps))["success_rate"], 0.25);
+}
+
+// models/robot/README.md: 91.8% of 795 answers are right (89.7 to 93.5). If 89.7% is the truth, fewer than 80% of 120
+// are right once in 2,000 times.
+TEST_F(CliSimTest, TheBundledPolicyAnswersQuestions) {
+  const Json asked = RunJson(fmt::format("sim ask --model '{}/models/robot' --episodes {} --seed 1 --json",
+                                         KINETOK_SOURCE_DIR, kBundledScenes));
+  EXPECT_GE(asked["questions"], kBundledScenes == 32 ? 120 : 10);
+  EXPECT_GE(asked["accuracy"], kBundledScenes == 32 ? 0.8 : 0.5);
+  EXPECT_LT(asked["chance"], 0.5);
 }
 
 TEST_F(CliSimTest, SaysWhatIsWrong) {
@@ -155,13 +266,13 @@ TEST_F(CliSimTest, SaysWhatIsWrong) {
   ExpectError("sim run --expert --narrate", 2, "leave out --expert and --json");
   ExpectError("sim record --out d.hdf5 --patch 7", 2, "--patch is 7; expected a divisor of the image_size, 64");
   ExpectError("sim run --expert --episodes 0", 2, "--episodes is 0; expected at least 1");
-  for (const char* run : {"sim run --expert", "sim record --out d.hdf5", "sim view --out d.png"}) {
+  for (const char* run : {"sim run --expert", "sim record --out long.hdf5", "sim view --out long.png"}) {
     for (const char* bad : {"0", "81", "500"}) {
       ExpectError(fmt::format("{} --max-steps {}", run, bad), 2,
                   fmt::format("--max-steps is {}; expected 1 to 80", bad));
     }
   }
-  EXPECT_FALSE(std::filesystem::exists(dir_ / "d.hdf5"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "long.hdf5"));
   EXPECT_EQ(Run("sim run --expert --episodes 1 --max-steps 80").status, 0);
   ExpectError("sim record", 2, "--out is missing");
   ExpectError("sim record --out d.hdf5 --noise 2", 2, "--noise is 2; expected 0 to 1");
