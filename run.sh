@@ -18,5 +18,11 @@ cd "$root"
 speak "ROMEO:" 200
 speak "오늘 날씨가" 60
 
+# A build without MuJoCo shows the text model alone. Either error says what is missing: a model, or the simulator.
+reason=$("$kinetok" sim run 2>&1) || true
+if [[ $reason == *"no simulator"* ]]; then
+  echo "run.sh: the robot is left out: ${reason#kinetok: error: }" >&2
+  exit 0
+fi
 # Strips of what happened go where the build is.
 "$kinetok" sim run --model models/robot --tasks reach,push,place --episodes 3 --seed 2 --narrate --png build/episodes
