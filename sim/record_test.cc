@@ -198,7 +198,7 @@ TEST_F(RecordTest, WhatCannotBeWrittenIsToldBeforeTheFirstEpisode) {
     RecordOptions options{.out = dir_ / "x.hdf5", .episodes = 1};
     options.on_episode = [](int64_t, int64_t) { ADD_FAILURE() << "an episode was run"; };
     spoil(options);
-    const std::string message = ErrorOf([&] { Record(options); });
+    std::string message = ErrorOf([&] { Record(options); });
     EXPECT_TRUE(std::filesystem::is_empty(dir_)) << message << ": something is left behind";
     return message;
   };
