@@ -104,7 +104,7 @@ TEST_F(PolicyTest, WithoutTheConstraintAnEndAsTheLastTokenIsTheNearestBin) {
 TEST_F(PolicyTest, WhatDoesNotFitIsAnErrorAndThePolicyGoesOn) {
   Policy policy(dir, {.threads = 1, .isa = "auto"});
   const auto refusal = [&](const ImageView& image, const std::string& instruction, const std::string& key) {
-    const std::string error = ErrorOf([&] { policy.Act(image, instruction, {.unnorm_key = key}); });
+    std::string error = ErrorOf([&] { policy.Act(image, instruction, {.unnorm_key = key}); });
     EXPECT_EQ(ErrorOf([&] { policy.CheckRequest(image, instruction, key); }), error);
     return error;
   };
