@@ -124,8 +124,9 @@ TEST_F(CliVlaTest, HowImagesAreReadIsChosenWithTheModelAndKept) {
   ASSERT_EQ(Run(tune + "--max-steps 1 --out told --image-augmentation openvla --image-preset tensorflow-eval").status,
             0);
   EXPECT_EQ(preset("told").at("center_crop"), true);
-  ExpectError(tune + "--max-steps 2 --out told --image-augmentation openvla", 1,
-              "image-preset is \"tensorflow-eval\" in this run");
+  ExpectError(
+      tune + "--max-steps 2 --out told --image-augmentation openvla --image-preset tensorflow-eval --rotate-180", 1,
+      "image_preset.rotate_180 is false in this run");
 }
 
 TEST_F(CliVlaTest, ALineOfABatchMayBringItsSeed) {
