@@ -223,8 +223,9 @@ TEST(Expert, GraspsABarAcross) {
   }
 }
 
-// A bar that lies less than about a radian off is turned by the fingers as they close. Farther off it is wider than the
-// open fingers, so only such scenes tell whether the gripper turned: they are few, and drawn until there are enough.
+// A bar that lies less than about a radian off is taken by its corners, or turned by closing fingers. Farther off it is
+// wider than the open fingers, so only such scenes tell whether the gripper turned: they are few, and drawn until there
+// are enough.
 TEST(Expert, ABarFarOffTheFingersAngleCannotBePickedUpWithoutATurn) {
   constexpr double kTurned = 0.95, kNeedsTurn = 1.05;  // radians between the bar and the fingers as they begin
   int64_t near = 0, far = 0;

@@ -262,8 +262,10 @@ TEST_F(CliFinetuneTest, TheMemoryThatIsAnnouncedIsWhatTheRunTakes) {
   const double peak = 1e3 * Json::parse(r.out)["peak_rss_gb"].get<double>();  // MB, as the plan's
   RecordProperty("planned_mb", std::to_string(total));
   RecordProperty("peak_mb", std::to_string(peak));
-  EXPECT_GT(total, 100);  // much more than a process without a model
+  EXPECT_GT(total, 100);            // much more than a process without a model
+#if !defined(__SANITIZE_ADDRESS__)  // which keeps what was freed
   EXPECT_GE(1.1 * total + 100, peak);
+#endif
   EXPECT_LE(0.5 * total, peak);
 }
 

