@@ -12,6 +12,23 @@
 namespace kinetok {
 namespace {
 
+// Calls `block` with the tokens of each block of the validation data, in order, and the logits of all but the last.
+template <typename Block>
+void ForEachBlock(Context& context, TinyRun& run, const Model& model, Block&& block) {
+  const TokenRange& data = run.split().validation;
+  for (int64_t first = 0; first + 1 < data.size; first += run.train().block_size) {
+    const int64_t length = std::min(run.train().block_size, data.size - 1 - first);
+    std::vector<int32_t> ids(static_cast<size_t>(length) + 1);
+    data.Read(first, ids);
+    KvCache cache(run.job().model);
+    const int sequence = cache.NewSequence();
+    std::vector<BatchRow> rows;
+    for (int64_t i = 0; i < length; ++i) rows.push_back({ids[i], sequence, true});
+    Workspace workspace;
+    block(ids, model.Forward(context, rows, cache, workspace));
+  }
+}
+
 TEST(EvaluationTest, TheValidationLossIsTheMeanOverConsecutiveBlocks) {
   const TemporaryFolder folder;
   TinyRun run(folder);
@@ -22,22 +39,13 @@ TEST(EvaluationTest, TheValidationLossIsTheMeanOverConsecutiveBlocks) {
   ASSERT_NE((data.size - 1) % run.train().block_size, 0);  // the last block is shorter
   const auto model = Model::FromParameters(context, run.job().model, trainer.weights(), DType::kF32, nullptr);
   double sum = 0;
-  for (int64_t first = 0; first + 1 < data.size; first += run.train().block_size) {
-    const int64_t length = std::min(run.train().block_size, data.size - 1 - first);
-    std::vector<int32_t> ids(static_cast<size_t>(length) + 1);
-    data.Read(first, ids);
-    KvCache cache(run.job().model);
-    const int sequence = cache.NewSequence();
-    std::vector<BatchRow> rows;
-    for (int64_t i = 0; i < length; ++i) rows.push_back({ids[i], sequence, true});
-    Workspace workspace;
-    const Rows<const float> logits = model->Forward(context, rows, cache, workspace);
-    for (int64_t i = 0; i < length; ++i) {
+  ForEachBlock(context, run, *model, [&](const std::vector<int32_t>& ids, const Rows<const float>& logits) {
+    for (int64_t i = 0; i < logits.rows; ++i) {
       double total = 0;
       for (int64_t c = 0; c < logits.width; ++c) total += std::exp(static_cast<double>(logits[i][c]));
       sum += std::log(total) - static_cast<double>(logits[i][ids[i + 1]]);
     }
-  }
+  });
   EXPECT_NEAR(trainer.Evaluate().loss, sum / static_cast<double>(data.size - 1), 1e-5);
 }
 
@@ -52,20 +60,10 @@ TEST(EvaluationTest, TheScoreOfActionsIsOfTheirPositionsInTheirOrder) {
   RunDirectory directory(folder / "out", false);
   Trainer trainer(context, directory, run.Job());
   const auto model = Model::FromParameters(context, run.job().model, trainer.weights(), DType::kF32, nullptr);
-  const TokenRange& data = run.split().validation;
   double count = 0, right = 0, varying = 0, varying_right = 0, distance = 0;
-  for (int64_t first = 0; first + 1 < data.size; first += run.train().block_size) {
-    const int64_t length = std::min(run.train().block_size, data.size - 1 - first);
-    std::vector<int32_t> ids(static_cast<size_t>(length) + 1);
-    data.Read(first, ids);
-    KvCache cache(run.job().model);
-    const int sequence = cache.NewSequence();
-    std::vector<BatchRow> rows;
-    for (int64_t i = 0; i < length; ++i) rows.push_back({ids[i], sequence, true});
-    Workspace workspace;
-    const Rows<const float> logits = model->Forward(context, rows, cache, workspace);
+  ForEachBlock(context, run, *model, [&](const std::vector<int32_t>& ids, const Rows<const float>& logits) {
     int dimension = 0;
-    for (int64_t i = 0; i < length; ++i) {
+    for (int64_t i = 0; i < logits.rows; ++i) {
       const int32_t label = ids[i + 1];
       if (label < vocab - 5) continue;
       const auto token = static_cast<int32_t>(std::max_element(logits[i], logits[i] + logits.width) - logits[i]);
@@ -77,7 +75,7 @@ TEST(EvaluationTest, TheScoreOfActionsIsOfTheirPositionsInTheirOrder) {
       varying_right += varies && token == label ? 1 : 0;
       distance += 0.5 * std::abs(bin(token) - bin(label));
     }
-  }
+  });
   ASSERT_GT(count, 30);
   ASSERT_LT(varying, count);
   const EvaluationResult result = trainer.Evaluate();

@@ -105,5 +105,25 @@ TEST_F(OpenLoopTest, ScoresByHandWhatItIsWrongAbout) {
   EXPECT_EQ(report.l1_by_dimension[1], 0);  // in its own units: whatever the token, it is the constant
 }
 
+TEST_F(OpenLoopTest, AGripperThatIsClosedAtZeroIsRefused) {
+  if (!HasHdf5()) GTEST_SKIP() << "built without HDF5";
+  const std::vector<double> low(7, -1), high(7, 1);
+  WriteFileAtomically(dir / "dataset_statistics.json", Json({{"arm", Statistics(low, high)}}).dump());
+  Policy policy(dir, {.threads = 1, .isa = "auto"});
+  const fs::path file = dir / "gripper.hdf5";
+  DemonstrationWriter writer(file, {{"image_rotation", 0}});
+  writer.Add({.instruction = "reach",
+              .images = {Image(8, 8), Image(8, 8)},
+              .actions = {0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}});
+  writer.Finish();
+  try {
+    ScoreOpenLoop(policy, DemonstrationFile(file));
+    FAIL() << "nothing was said";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(),
+                ::testing::HasSubstr("gripper.hdf5: the gripper, the last of seven numbers of an action, is 0"));
+  }
+}
+
 }  // namespace
 }  // namespace kinetok

@@ -20,9 +20,6 @@ std::vector<double> OpenIsOne(std::span<const double> action) {
   return out;
 }
 
-namespace {
-
-// A gripper that is open at 1 and closed at 0 would be turned round without a word.
 void CheckGripper(const DemonstrationFile& file) {
   constexpr int64_t kDimensions = 7;
   if (file.dimensions() != kDimensions) return;
@@ -38,8 +35,6 @@ void CheckGripper(const DemonstrationFile& file) {
         file.path().string());
   }
 }
-
-}  // namespace
 
 DemonstrationExamples::DemonstrationExamples(const std::vector<std::filesystem::path>& files, PolicyFormat format,
                                              const DemonstrationOptions& options)
