@@ -59,6 +59,10 @@ bool Pushed(const Scene& scene, const Task& task, const WorldState& state) {
          std::abs(object.position[1] - start.y) < kPushSideways;
 }
 
+bool Lifted(const ObjectState& object) {
+  return object.held() && object.bottom >= kPickHeight;
+}
+
 }  // namespace
 
 std::string_view Name(TaskKind kind) {
@@ -153,8 +157,10 @@ bool Succeeded(const Scene& scene, const Task& task, const WorldState& state) {
     case TaskKind::kPush:
       return Pushed(scene, task, state);
     case TaskKind::kPick:
+      return Lifted(object);
     case TaskKind::kPickBar:
-      return object.held() && object.bottom >= kPickHeight;
+      return Lifted(object) && std::abs(Wrap(object.yaw - state.gripper.yaw, kPi)) <= kBarTurn &&
+             std::abs(Wrap(object.yaw - scene.objects[task.object].yaw, kPi)) <= kBarTurn;
     case TaskKind::kPlace:
       break;
   }
