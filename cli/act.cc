@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iostream>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "cli/cli.h"
 #include "cli/sampling_flags.h"
@@ -76,13 +78,20 @@ void WriteTrace(const Policy& policy, const ActionTrace& trace, const std::files
   WriteNpy(dir / "logits.npy", logits, trace.logits);
 }
 
-Action ActOn(Policy& policy, const std::string& image, std::string_view instruction, const Flags& flags,
-             const ActOptions& options) {
+struct Seen {
+  Image image;
+  double seconds = 0;  // of decoding
+};
+
+Seen Look(const std::string& file, const Flags& flags) {
   const Stopwatch watch;
-  const Image decoded = ReadImage(image, {.limits = flags.limits});
-  const double decoding = watch.Seconds();
-  Action action = policy.Act(decoded.view(), instruction, options);
-  action.timings.image_s += decoding;
+  Image image = ReadImage(file, {.limits = flags.limits});
+  return {std::move(image), watch.Seconds()};
+}
+
+Action ActOn(Policy& policy, const Seen& seen, std::string_view instruction, const ActOptions& options) {
+  Action action = policy.Act(seen.image.view(), instruction, options);
+  action.timings.image_s += seen.seconds;
   return action;
 }
 
@@ -110,7 +119,8 @@ int RunBatch(Policy& policy, const Flags& flags) {
       if (request.Has("seed")) {
         options.sampler.seed = static_cast<uint64_t>(request.Int("seed", 0, std::numeric_limits<int64_t>::max()));
       }
-      PrintJson(ToJson(ActOn(policy, request.String("image"), request.String("instruction"), flags, options)));
+      const Seen seen = Look(request.String("image"), flags);
+      PrintJson(ToJson(ActOn(policy, seen, request.String("instruction"), options)));
     } catch (const Error& error) {
       const std::string message = error.what();
       PrintJson({{"error", message.starts_with(source) ? message : fmt::format("{}: {}", source, message)}});
@@ -135,12 +145,15 @@ int Act(const Common& common, Flags& flags) {
   if (flags.images.size() > 1) {
     throw UsageError(fmt::format("--image is given {} times; this model sees one camera", flags.images.size()));
   }
+  CheckUnnormKey(flags.model, common, flags.options.unnorm_key);
+  std::optional<Seen> seen;  // before the weights are read
+  if (!batch) seen = Look(flags.images[0], flags);
   Policy policy(flags.model, {.threads = common.threads, .isa = common.isa}, common.Loading());
   if (batch) return RunBatch(policy, flags);
 
   ActionTrace trace;
   if (!flags.dump.empty()) flags.options.trace = &trace;
-  const Action action = ActOn(policy, flags.images[0], flags.instruction, flags, flags.options);
+  const Action action = ActOn(policy, *seen, flags.instruction, flags.options);
   if (!flags.dump.empty()) WriteTrace(policy, trace, flags.dump);
   if (common.json) {
     PrintJson(ToJson(action));

@@ -14,7 +14,9 @@
 
 #include "kinetok/base/file.h"
 #include "kinetok/decode/generate.h"
+#include "kinetok/model/checkpoint.h"
 #include "kinetok/model/presets.h"
+#include "kinetok/vla/policy_config.h"
 
 namespace kinetok::cli {
 namespace {
@@ -112,6 +114,10 @@ DType DTypeFlag(const std::string& name) {
 const std::string& RequireModel(const std::string& dir) {
   if (dir.empty()) throw UsageError("no model: give one with --model DIR; models/writer and models/robot are bundled");
   return dir;
+}
+
+void CheckUnnormKey(const std::string& dir, const Common& common, const std::string& unnorm_key) {
+  if (!unnorm_key.empty()) PolicyConfig(LoadDirectoryConfig(dir), dir, common.adapter).statistics.Choose(unnorm_key);
 }
 
 std::vector<int32_t> ParseIds(std::string_view text, std::string_view flag) {

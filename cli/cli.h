@@ -101,6 +101,10 @@ DType DTypeFlag(const std::string& name);
 // `dir` itself; UsageError that names the bundled models when it is empty.
 const std::string& RequireModel(const std::string& dir);
 
+// Throws Error when `unnorm_key`, unless it is empty, names none of a policy's data sets: for before the weights are
+// read, which takes long of large ones.
+void CheckUnnormKey(const std::string& dir, const Common& common, const std::string& unnorm_key);
+
 // "1 2 3" (spaces or commas) as ids. UsageError naming `flag` and the faulty word.
 std::vector<int32_t> ParseIds(std::string_view text, std::string_view flag);
 

@@ -47,6 +47,7 @@ int EvalPolicy(const Common& common, Flags& flags) {
   if (flags.open_loop.limit < 0) {
     throw UsageError(fmt::format("--demonstrations is {}; it must be at least 0 (0: all)", flags.open_loop.limit));
   }
+  CheckUnnormKey(flags.model, common, flags.open_loop.act.unnorm_key);
   const DemonstrationFile file(flags.data, flags.camera);
   Policy policy(flags.model, {.threads = common.threads, .isa = common.isa}, common.Loading());
   ProgressBar bar(std::cerr, {.label = "acting",

@@ -47,6 +47,7 @@ int Serve(const Common& common, Flags& flags) {
   RequireHttp();
   ReturnFreedMemory();
   RequireModel(flags.model);
+  CheckUnnormKey(flags.model, common, flags.act.unnorm_key);
   if (!flags.api_key_file.empty()) flags.server.api_key = ReadApiKey(flags.api_key_file);
   if (flags.verbose) flags.server.on_request = NoteRequest;
   flags.act.model = ModelName(flags.model);

@@ -71,6 +71,7 @@ int Record(const Common& common, Flags& flags) {
   CheckFlags([&] { o.Check(); });
   std::optional<Policy> policy;
   if (!flags.driver.model.empty()) {
+    CheckUnnormKey(flags.driver.model, common, flags.driver.options.unnorm_key);
     policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa}, common.Loading());
     flags.driver.options.sampler.seed = o.seed;
     o.policy = PolicyController(*policy, flags.driver.options, 0);

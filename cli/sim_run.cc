@@ -108,6 +108,7 @@ int Run(const Common& common, Flags& flags) {
   }
   std::optional<Policy> policy;
   if (!flags.expert) {
+    CheckUnnormKey(flags.driver.model, common, flags.driver.options.unnorm_key);
     policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa}, common.Loading());
     flags.driver.options.sampler.seed = o.seed;
   }

@@ -55,6 +55,7 @@ Shown FromRun(const Common& common, Flags& flags) {
   if (flags.episode < 0) throw UsageError(fmt::format("--episode is {}; expected at least 0", flags.episode));
   std::optional<Policy> policy;
   if (!flags.driver.model.empty()) {
+    CheckUnnormKey(flags.driver.model, common, flags.driver.options.unnorm_key);
     policy.emplace(flags.driver.model, ContextOptions{.threads = common.threads, .isa = common.isa}, common.Loading());
     flags.driver.options.sampler.seed = o.seed;
   }

@@ -174,6 +174,18 @@ TEST_F(CliActTest, ABatchIsAnsweredLineByLineByOneLoadedModel) {
   EXPECT_EQ(talk.End(), 1);  // some line had no answer
 }
 
+// Weights of 15 GB take their time.
+TEST_F(CliActTest, AWrongKeyAndABadPictureAreToldBeforeTheWeightsAreRead) {
+  std::filesystem::remove(dir / "model.safetensors");
+  ExpectError(Act(""), 1, "model.safetensors");
+  ExpectError(Act("--unnorm-key bridge"), 1, "unnorm_key is \"bridge\"");
+  for (const char* command : {"serve --port 0", "act --batch-file -"}) {
+    ExpectError(fmt::format("{} --model '{}' --unnorm-key bridge", command, dir.string()), 1,
+                "unnorm_key is \"bridge\"");
+  }
+  ExpectError(fmt::format("act --model '{}' --image none.png --instruction reach", dir.string()), 1, "none.png");
+}
+
 TEST_F(CliActTest, BadInputIsOneLineAndNoAction) {
   int bad = 0;
   for (const ImageCase& c : ImageCases()) {

@@ -422,7 +422,8 @@ TEST_F(CliFinetuneTest, WhatDoesNotFitIsTold) {
   ExpectError("finetune --model vla --data demos.hdf5 --out x --lora-rank 2 --lora-targets c_attn", 1, "\"c_attn\"");
   ExpectError("finetune --model vla --data demos.hdf5 --val-data text.txt --out x", 2, "--data has no text");
   ExpectError("finetune --model vla --data demos.hdf5 --out x --camera wrist", 1, "has no camera \"wrist\"");
-  ExpectError("act --model vla --adapter model --image demos.hdf5 --instruction x", 1, "adapter_config.json");
+  WritePng(dir_ / "seen.png", Image(16, 16).view());
+  ExpectError("act --model vla --adapter model --image seen.png --instruction x", 1, "adapter_config.json");
   ExpectError("eval --model model --data demos.hdf5", 1, "sees no images");
   ExpectError("generate --model model --image vla.json --prompt x", 1, "sees no images");
 }
