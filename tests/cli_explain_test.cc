@@ -1,5 +1,7 @@
 // explain, eval and perplexity as a user runs them: what they show, as text, JSON and pictures, and what they refuse.
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numeric>
 
