@@ -142,10 +142,12 @@ TEST_F(CliServeTest, WhatItCannotServeIsSaid) {
               fmt::format("port {} of 127.0.0.1 is taken", server.port()));
   ExpectError("serve", 2, "no model");
   ExpectError(fmt::format("serve --model '{}' --port 65536", dir.string()), 2, "--port");
-  ExpectError(fmt::format("serve --model '{}' --unnorm-key bridge_orig", dir.string()), 1,
-              "unnorm_key is \"bridge_orig\"");
   ExpectError(fmt::format("serve --model '{}' --api-key-file none", dir.string()), 1, "none");
   ExpectError(fmt::format("serve --model '{}' --host nowhere.invalid", dir.string()), 1, "host is \"nowhere.invalid\"");
+  std::filesystem::remove(dir / "model.safetensors");
+  ExpectError(fmt::format("serve --model '{}'", dir.string()), 1, "model.safetensors");
+  ExpectError(fmt::format("serve --model '{}' --unnorm-key bridge_orig", dir.string()), 1,
+              "unnorm_key is \"bridge_orig\"");  // told before the weights are read
 }
 
 }  // namespace
