@@ -138,6 +138,18 @@ TEST_F(FileTest, AnUncommittedFileLeavesTheOldOneAndNoTrace) {
   EXPECT_EQ(Entries(), 1);
 }
 
+TEST_F(FileTest, ALinkKeepsPointingAndADeviceIsNotReplaced) {
+  WriteFileAtomically(folder / "a.bin", "old");
+  fs::create_symlink("a.bin", folder / "link");
+  WriteFileAtomically(folder / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(ReadFile(folder / "a.bin"), "new");
+  EXPECT_THAT(MessageOf([&] { AtomicFile("/dev/null"); }),
+              HasSubstr("/dev/null: is not a file, expected a regular file"));
+  EXPECT_THAT(MessageOf([&] { AtomicFile{folder}; }), HasSubstr("is a folder, expected a regular file"));
+  EXPECT_EQ(Entries(), 2);
+}
+
 // A limit on file sizes stands in for a full disk: write() comes back short, then fails.
 TEST_F(FileTest, AWriteThatFailsHalfwayLeavesTheOldFile) {
   const fs::path file = folder / "a.bin";

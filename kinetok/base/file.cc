@@ -21,6 +21,7 @@ namespace {
 
 // Opens an existing regular file for reading; a folder or a device is an error that says so.
 int OpenForReading(const std::filesystem::path& path, size_t* size) {
+  if (path.native().find('\0') != std::string::npos) Fail("{}: holds a NUL, which no path does", path.string());
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) FailErrno(path, "cannot be opened");
   struct stat info;
@@ -58,8 +59,15 @@ std::string ReadFile(const std::filesystem::path& path) {
   return out;
 }
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
-  temporary_ = path_;
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), target_(path_) {
+  std::error_code ignored;
+  if (std::filesystem::is_symlink(path_, ignored)) target_ = std::filesystem::weakly_canonical(path_);
+  const std::filesystem::file_status now = std::filesystem::status(target_, ignored);
+  if (std::filesystem::exists(now) && !std::filesystem::is_regular_file(now)) {
+    Fail("{}: is {}, expected a regular file or a new one", path_.string(),
+         std::filesystem::is_directory(now) ? "a folder" : "not a file");
+  }
+  temporary_ = target_;
   temporary_ += fmt::format(".tmp{}", getpid());
   fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) FailErrno(path_, "cannot be created");
@@ -93,13 +101,13 @@ void AtomicFile::Commit() {
     errno = saved;
     FailErrno(path_, "cannot be closed");
   }
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) {
     const int saved = errno;
     unlink(temporary_.c_str());
     errno = saved;
     FailErrno(path_, "cannot be replaced");
   }
-  SyncDirectory(path_.has_parent_path() ? path_.parent_path() : std::filesystem::path("."));
+  SyncDirectory(target_.has_parent_path() ? target_.parent_path() : std::filesystem::path("."));
 }
 
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes) {

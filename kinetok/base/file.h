@@ -14,7 +14,8 @@ namespace kinetok {
 std::string ReadFile(const std::filesystem::path& path);
 
 // A file under a temporary name beside `path` that takes its name only when Commit succeeds (fsync, rename, fsync of
-// the folder). Without Commit it is removed. Throws Error naming the file on every failure, a full disk included.
+// the folder). Without Commit it is removed. Where `path` is a link, what it points at is replaced. Throws Error naming
+// the file on every failure, a full disk included, and when `path` is a folder or a device.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -28,7 +29,7 @@ class AtomicFile {
   const std::filesystem::path& temporary() const { return temporary_; }  // for libraries that write by name
 
  private:
-  std::filesystem::path path_, temporary_;
+  std::filesystem::path path_, target_, temporary_;
   int fd_ = -1;
 };
 

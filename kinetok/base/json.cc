@@ -41,6 +41,8 @@ std::string Shorten(const Json& value) {
 }
 
 Json ParseJson(std::string_view text, std::string_view source, const JsonLimits& limits) {
+  // The library takes a NUL for the end of the text.
+  if (const size_t nul = text.find('\0'); nul != text.npos) Fail("{}: not valid JSON: NUL at byte {}", source, nul);
   int64_t values = 0;
   try {
     return Json::parse(text, [&](int depth, Json::parse_event_t event, Json&) {
