@@ -1,6 +1,8 @@
 // Bodies of POST /act for the tests and the fuzzer's seeds, and what is wrong with the malformed ones.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 #include <vector>
 
@@ -57,6 +59,8 @@ inline std::vector<ActBodyCase> ActBodyCases() {
        R"("instruction": "a \"b\" \uc624\ub298", "unnorm_key": null})",
        ""},
       {"valid_encoded", encoded(small), ""},
+      {"nul", small + std::string("\0}", 2), fmt::format("body: not valid JSON: NUL at byte {}", small.size())},
+      {"nul_encoded", encoded(small + '\0'), "not valid JSON: NUL at byte"},
       {"valid_key", ActBodyWith("/unnorm_key", "toy"), ""},
       {"valid_uint8", ActBodyWith("/image/dtype", "uint8"), ""},
       {"valid_grey", ActBodyWith("/image/shape", {3, 6}), ""},

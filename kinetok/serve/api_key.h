@@ -9,7 +9,7 @@ namespace kinetok {
 
 class ApiKey {
  public:
-  // Throws Error unless `key` is 8 to 1024 visible ASCII characters without "%" (which the HTTP library would decode).
+  // Throws Error unless `key` is 8 to 1024 visible ASCII characters.
   explicit ApiKey(std::string_view key);
 
   // Whether an Authorization header is "Bearer KEY"; the scheme's case does not matter (RFC 9110, 11.1), the key's

@@ -30,7 +30,7 @@ TEST_F(ApiKeyTest, IsReadWithoutTheWhiteSpaceAroundIt) {
 }
 
 TEST_F(ApiKeyTest, WhatIsNoKeyIsAnErrorThatNamesTheFileAndNotTheKey) {
-  for (const std::string text : {"", " \n", "short", "two words", "percent%41sign", "오늘 날씨가", "new\nline-key"}) {
+  for (const std::string text : {"", " \n", "short", "two words", "오늘 날씨가", "new\nline-key"}) {
     WriteFileAtomically(folder() / "key", text);
     const std::string error = ErrorOf([&] { ReadApiKey(folder() / "key"); });
     EXPECT_THAT(error, HasSubstr("/key: the key has ")) << text;

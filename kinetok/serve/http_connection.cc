@@ -8,6 +8,7 @@
 
 #include "kinetok/base/error.h"
 #include "kinetok/serve/client_stream.h"
+#include "kinetok/serve/request_head.h"
 
 namespace kinetok {
 namespace {
@@ -18,7 +19,13 @@ class HttpStream : public httplib::Stream {
   explicit HttpStream(ClientStream& client) : client_(client) {}
   bool is_readable() const override { return true; }
   bool is_writable() const override { return true; }
-  ssize_t read(char* data, size_t size) override { return client_.Read(data, size); }
+  ssize_t read(char* data, size_t size) override {
+    const int64_t n = client_.Read(data, size);
+    for (int64_t i = 0; i < n && !head_.done(); ++i) {
+      if (!head_.Take(data[i])) return -1;
+    }
+    return n;
+  }
   ssize_t write(const char* data, size_t size) override {
     return client_.Write({data, size}) ? static_cast<ssize_t>(size) : -1;
   }
@@ -26,8 +33,12 @@ class HttpStream : public httplib::Stream {
   void get_local_ip_and_port(std::string&, int&) const override {}
   socket_t socket() const override { return 0; }  // it only asks whether select() could take the number
 
+  void BeginHead() { head_ = {}; }
+  const RequestHead& head() const { return head_; }  // of this request
+
  private:
   ClientStream& client_;
+  RequestHead head_;
 };
 
 std::string Seconds(std::chrono::milliseconds time) {
@@ -42,10 +53,19 @@ std::string LowerHeader(const httplib::Request& request, const std::string& name
   return value;
 }
 
-// Content-Length; empty unless it is there once and a number.
-std::optional<int64_t> ContentLength(const httplib::Request& request) {
-  if (request.get_header_value_count("Content-Length") != 1) return std::nullopt;
-  const std::string text = request.get_header_value("Content-Length");
+// "/act" of "http://robot:8000/act", the form that clients of a proxy send (RFC 9112, 3.2.2).
+std::string OriginForm(const std::string& path) {
+  const size_t scheme = path.find("://");
+  if (path.starts_with('/') || scheme == std::string::npos) return path;
+  const size_t slash = path.find('/', scheme + 3);
+  return slash == std::string::npos ? "/" : path.substr(slash);
+}
+
+// Content-Length; empty unless it is there once and a number. The library would decode "%31".
+std::optional<int64_t> ContentLength(const RequestHead& head) {
+  const std::vector<std::string> values = head.Values("content-length");
+  if (values.size() != 1) return std::nullopt;
+  const std::string& text = values[0];
   int64_t length = 0;
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), length);
   if (fault != std::errc() || end != text.data() + text.size() || length < 0) return std::nullopt;
@@ -82,6 +102,7 @@ class Connection : private httplib::Server {
   void Serve() {
     while (!closing_ && client_.AwaitRequest()) {
       head_read_ = false;
+      stream_.BeginHead();
       bool closed = false;
       const bool answered = process_request(stream_, false, closed, [this](httplib::Request& r) { Prepare(r); });
       if (!answered && !client_.wrote()) WriteFault();
@@ -94,11 +115,14 @@ class Connection : private httplib::Server {
   // Called once the head has been read.
   void Prepare(httplib::Request& request) {
     head_read_ = true;
-    client_.BeginBody(ContentLength(request).value_or(0));
-    const std::string connection = LowerHeader(request, "Connection");
-    endless_ = request.has_header("Transfer-Encoding") ||
-               (!ContentLength(request) && (request.method == "POST" || request.has_header("Content-Length")));
-    closing_ = connection == "close" || (request.version == "HTTP/1.0" && connection != "keep-alive") || endless_;
+    request.path = OriginForm(request.path);
+    const std::optional<int64_t> length = ContentLength(stream_.head());
+    client_.BeginBody(length.value_or(0));
+    const std::vector<std::string> connection = ListParts(stream_.head().Values("connection"));
+    const auto says = [&](std::string_view word) { return std::ranges::find(connection, word) != connection.end(); };
+    endless_ = !stream_.head().Values("transfer-encoding").empty() ||
+               (!length && (request.method == "POST" || !stream_.head().Values("content-length").empty()));
+    closing_ = says("close") || (request.version == "HTTP/1.0" && !says("keep-alive")) || endless_;
     // Answers are short, whole and JSON, whatever the client would also take.
     request.ranges.clear();
     request.headers.erase("Accept-Encoding");
@@ -117,21 +141,23 @@ class Connection : private httplib::Server {
           405, fmt::format("the method is {}, expected {} for {}", request.method, act ? "POST" : "GET", request.path));
     }
     if (!act) return std::nullopt;
-    if (options.api_key && !options.api_key->Opens(request.get_header_value("Authorization"))) {
+    const RequestHead& head = stream_.head();
+    const std::vector<std::string> keys = head.Values("authorization");
+    if (options.api_key && !options.api_key->Opens(keys.empty() ? "" : keys[0])) {
       response.set_header("WWW-Authenticate", "Bearer");
-      return ErrorAnswer(401, request.has_header("Authorization")
+      return ErrorAnswer(401, !keys.empty()
                                   ? "the header Authorization does not hold this server's key, expected \"Bearer KEY\""
                                   : "the header Authorization is missing, expected \"Bearer KEY\"");
     }
-    if (request.has_header("Transfer-Encoding")) {
+    if (const auto encodings = head.Values("transfer-encoding"); !encodings.empty()) {
       return ErrorAnswer(411, fmt::format("Transfer-Encoding is {}, expected none: a body whole, with Content-Length",
-                                          Quoted(request.get_header_value("Transfer-Encoding"))));
+                                          Quoted(encodings[0])));
     }
-    if (!request.has_header("Content-Length")) return ErrorAnswer(411, "the header Content-Length is missing");
-    const std::optional<int64_t> length = ContentLength(request);
+    const std::vector<std::string> lengths = head.Values("content-length");
+    if (lengths.empty()) return ErrorAnswer(411, "the header Content-Length is missing");
+    const std::optional<int64_t> length = ContentLength(head);
     if (!length) {
-      return ErrorAnswer(400, fmt::format("Content-Length is {}, expected one number of bytes",
-                                          Quoted(request.get_header_value("Content-Length"))));
+      return ErrorAnswer(400, fmt::format("Content-Length is {}, expected one number of bytes", Quoted(lengths[0])));
     }
     if (*length > options.max_body_bytes) {
       return ErrorAnswer(413, fmt::format("Content-Length is {}; the limit is {} bytes (--max-body-bytes)", *length,
@@ -176,6 +202,8 @@ class Connection : private httplib::Server {
       case ClientStream::Fault::kNone:
         break;
     }
+    const RequestHead& head = stream_.head();
+    if (!head.fault().empty()) return ErrorAnswer(head.long_header() ? 431 : 400, head.fault());
     switch (status) {
       case 414:
         return ErrorAnswer(414, "the request line takes more than 8192 bytes");

@@ -58,6 +58,24 @@ TEST_F(ServerTest, WhatItDoesNotAnswerHasAReason) {
   ExpectService();
 }
 
+TEST_F(ServerTest, AnswersThePathsOfProxyClientsAndClosesWhenAskedTo) {
+  Start();
+  const auto answer = [&](const std::string& path, const std::string& headers) {
+    TestClient client(port());
+    client.Send(fmt::format("GET {} HTTP/1.1\r\n{}\r\n", path, headers));
+    const TestResponse response = client.Receive();
+    const bool close = response.headers.at("connection") == "close";
+    EXPECT_EQ(close, close && client.AtEnd()) << headers;
+    return std::pair(response.status, close);
+  };
+  EXPECT_EQ(answer("http://127.0.0.1:8000/health", ""), std::pair(200, false));
+  EXPECT_EQ(answer("http://127.0.0.1:8000/healths", ""), std::pair(404, false));
+  EXPECT_EQ(answer("http://127.0.0.1:8000", ""), std::pair(404, false));
+  EXPECT_EQ(answer("/health", "Connection: TE\r\n"), std::pair(200, false));
+  EXPECT_EQ(answer("/health", "Connection: Close, TE\r\n"), std::pair(200, true));
+  EXPECT_EQ(answer("/health", "Connection: TE\r\nConnection: close\r\n"), std::pair(200, true));
+}
+
 TEST_F(ServerTest, EveryFaultyBodyIsA400ThatNamesIt) {
   Start({}, {.max_image_pixels = 1 << 20});
   TestClient client(port());  // one connection for all of them
@@ -70,8 +88,10 @@ TEST_F(ServerTest, EveryFaultyBodyIsA400ThatNamesIt) {
 }
 
 TEST_F(ServerTest, AKeyOpensAct) {
-  Start({.api_key = ApiKey("correct-horse")});
-  for (const char* header : {"", "Authorization: Bearer wrong-horse\r\n", "Authorization: correct-horse\r\n"}) {
+  const std::string key = "correct%20horse";  // not decoded
+  Start({.api_key = ApiKey(key)});
+  for (const char* header : {"", "Authorization: Bearer wrong\r\n", "Authorization: correct%20horse\r\n",
+                             "Authorization: Bearer correct horse\r\n"}) {
     TestClient client(port());
     const TestResponse response = client.Post("/act", Body(), header);
     EXPECT_EQ(response.status, 401) << header;
@@ -80,7 +100,7 @@ TEST_F(ServerTest, AKeyOpensAct) {
   }
   TestClient client(port());
   EXPECT_EQ(client.Get("/health").status, 200);
-  EXPECT_EQ(client.Post("/act", Body(), "authorization: Bearer correct-horse\r\n").body, Expected());
+  EXPECT_EQ(client.Post("/act", Body(), "authorization: Bearer " + key + "\r\n").body, Expected());
 }
 
 TEST_F(ServerTest, TwoHundredClientsAtOnceAllGetTheirOwnAnswer) {
