@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <limits>
@@ -95,21 +96,21 @@ Action ActOn(Policy& policy, const Seen& seen, std::string_view instruction, con
   return action;
 }
 
+void OpenBatch(const std::string& name, std::ifstream& file) {
+  if (std::filesystem::is_directory(name)) Fail("{}: is a folder, expected a file of JSON lines", name);
+  file.open(name, std::ios::binary);
+  if (!file) Fail("{}: cannot be opened", name);
+}
+
 // One answer a line, as the lines come: the caller may wait for each. A line that cannot be answered gets its reason.
-int RunBatch(Policy& policy, const Flags& flags) {
-  std::ifstream file;
-  const bool from_stdin = flags.batch_file == "-";
-  if (!from_stdin) {
-    file.open(flags.batch_file, std::ios::binary);
-    if (!file) Fail("{}: cannot be opened", flags.batch_file);
-  }
-  std::istream& in = from_stdin ? std::cin : file;
+int RunBatch(Policy& policy, const Flags& flags, std::istream& in) {
+  const std::string name = flags.batch_file == "-" ? "stdin" : flags.batch_file;
   int status = 0;
   int64_t number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string source = fmt::format("{}: line {}", from_stdin ? "stdin" : flags.batch_file, number);
+    const std::string source = fmt::format("{}: line {}", name, number);
     try {
       const Json json = ParseJson(line, source);
       const JsonObject request(json, source);
@@ -127,6 +128,7 @@ int RunBatch(Policy& policy, const Flags& flags) {
       status = 1;
     }
   }
+  if (in.bad()) Fail("{}: cannot be read beyond line {}", name, number);
   return status;
 }
 
@@ -147,9 +149,14 @@ int Act(const Common& common, Flags& flags) {
   }
   CheckUnnormKey(flags.model, common, flags.options.unnorm_key);
   std::optional<Seen> seen;  // before the weights are read
-  if (!batch) seen = Look(flags.images[0], flags);
+  std::ifstream lines;
+  if (!batch) {
+    seen = Look(flags.images[0], flags);
+  } else if (flags.batch_file != "-") {
+    OpenBatch(flags.batch_file, lines);
+  }
   Policy policy(flags.model, {.threads = common.threads, .isa = common.isa}, common.Loading());
-  if (batch) return RunBatch(policy, flags);
+  if (batch) return RunBatch(policy, flags, lines.is_open() ? lines : std::cin);
 
   ActionTrace trace;
   if (!flags.dump.empty()) flags.options.trace = &trace;
@@ -189,7 +196,7 @@ void AddAct(CLI::App& app, Common& common) {
   command->add_option("--dump", flags->dump,
                       "Write pixel_values.npy, patch_features.npy and logits.npy into this folder");
   command->add_option("--max-image-pixels", flags->limits.max_pixels, "The largest image that is read")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->capture_default_str();
   flags->drawing.Add(command, flags->options.sampler);
   AddSeed(command, flags->options.sampler.seed, "With --temperature and its kind: which tokens are drawn");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -51,6 +52,24 @@ void AddAdapter(CLI::App* command, Common& common) {
       ->needs(adapter);
 }
 
+namespace {
+
+// "$UNSET" in a script: taken for a flag that was not given, it would serve without a key or act without the adapter.
+void RefuseEmptyPaths(const CLI::App& command) {
+  constexpr std::string_view kPaths[] = {
+      "--adapter",     "--api-key-file", "--batch-file", "--config", "--data",         "--decoder",   "--descriptions",
+      "--dump",        "--gif",          "--image",      "--model",  "--model-config", "--out",       "--png",
+      "--prompt-file", "--questions",    "--shots-file", "--svg",    "--task",         "--tokenizer", "--val-data"};
+  for (const std::string_view path : kPaths) {
+    const CLI::Option* option = command.get_option_no_throw(std::string(path));
+    if (option != nullptr && std::ranges::find(option->results(), "") != option->results().end()) {
+      throw UsageError(fmt::format("{} is empty; expected a path", path));
+    }
+  }
+}
+
+}  // namespace
+
 CLI::App* AddCommand(CLI::App& parent, Common& common, const CommandInfo& info, std::function<int()> run) {
   CLI::App* command = parent.add_subcommand(info.name, info.summary);
   command->footer("Example:\n  " + info.example);
@@ -61,7 +80,12 @@ CLI::App* AddCommand(CLI::App& parent, Common& common, const CommandInfo& info, 
       ->check(CLI::IsMember({"auto", "portable", "portable-baseline", "avx2", "avx512"}))
       ->group("Common");
   command->add_flag("--json", common.json, "The result as one JSON object on one line")->group("Common");
-  command->callback([&common, run = std::move(run)] { common.run = run; });
+  command->callback([&common, command, run = std::move(run)] {
+    common.run = [command, run] {
+      RefuseEmptyPaths(*command);
+      return run();
+    };
+  });
   return command;
 }
 
@@ -74,11 +98,14 @@ CLI::Option* AddTexts(CLI::App* command, const std::string& flag, std::vector<st
 }
 
 void AddSeed(CLI::App* command, uint64_t& seed, const std::string& help) {
-  // CLI11 would wrap a negative number.
-  const auto not_negative = [](const std::string& text) {
-    return text.starts_with("-") ? fmt::format("is {}; it must be 0 to 2^64 - 1", text) : std::string();
+  // CLI11 would wrap a negative number and clamp a large one.
+  const auto in_range = [](const std::string& text) {
+    uint64_t value = 0;
+    const bool beyond =
+        std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc::result_out_of_range;
+    return beyond || text.starts_with("-") ? fmt::format("is {}; it must be 0 to 2^64 - 1", text) : std::string();
   };
-  command->add_option("--seed", seed, help)->capture_default_str()->check(CLI::Validator(not_negative, "", ""));
+  command->add_option("--seed", seed, help)->capture_default_str()->check(CLI::Validator(in_range, "", ""));
 }
 
 void AddNoParseSpecial(CLI::App* command, bool& no_parse_special) {

@@ -8,7 +8,7 @@ void ImageFlags::Add(CLI::App* command) {
   command->add_option("--image", image,
                       "What the model sees before the text, a PNG or JPEG file; for models with vision towers");
   command->add_option("--max-image-pixels", limits.max_pixels, "The largest image that is read")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->capture_default_str();
 }
 

@@ -174,6 +174,23 @@ TEST_F(CliActTest, ABatchIsAnsweredLineByLineByOneLoadedModel) {
   EXPECT_EQ(talk.End(), 1);  // some line had no answer
 }
 
+// The two lowest ids mean the same bin; of this picture both are among the likeliest tokens of the gripper.
+TEST_F(CliActTest, AlternativesAreBinsThatDiffer) {
+  const std::filesystem::path root = KINETOK_SOURCE_DIR;
+  const Json json =
+      RunJson(fmt::format("act --model '{}' --image '{}' --instruction x --json", (root / "models/robot").string(),
+                          (root / "docs/simulation/place.png").string()));
+  for (const Json& dimension : json["alternatives"]) {
+    std::set<int> bins;
+    for (const Json& alternative : dimension) bins.insert(alternative["bin"].get<int>());
+    EXPECT_EQ(bins.size(), 5u) << dimension;
+  }
+  const Json second = json["alternatives"][6][1];
+  EXPECT_EQ(second["token"], 3072);
+  EXPECT_EQ(second["bin"], 254);
+  EXPECT_NEAR(second["probability"], 0.2184, 2e-4);  // 0.210 and 0.008
+}
+
 // Weights of 15 GB take their time.
 TEST_F(CliActTest, AWrongKeyAndABadPictureAreToldBeforeTheWeightsAreRead) {
   std::filesystem::remove(dir / "model.safetensors");
@@ -193,7 +210,13 @@ TEST_F(CliActTest, BadInputIsOneLineAndNoAction) {
     ExpectError(fmt::format("act --model '{}' --image bad_image --instruction a", dir.string()), 1, "bad_image");
   }
   EXPECT_GT(bad, 10);
-  ExpectError(Act("--max-image-pixels 0"), 2, "--max-image-pixels");
+  ExpectError(Act("--max-image-pixels 0"), 2, "--max-image-pixels: Value 0 not in range 1 to 1099511627776");
+  for (const char* flag : {"--adapter", "--dump"}) {
+    ExpectError(Act(std::string(flag) + " ''"), 2, std::string(flag) + " is empty; expected a path");
+  }
+  const std::string batch = fmt::format("act --model '{}' --batch-file ", dir.string());
+  ExpectError(batch + "'" + dir.string() + "'", 1, "is a folder, expected a file of JSON lines");
+  ExpectError(batch + "none", 1, "none: cannot be opened");
   ExpectError(Act("--max-image-pixels 20"), 1, "seen.png");
   ExpectError(Act("--unnorm-key bridge"), 1, "\"bridge\"");
   WriteFileAtomically(dir_ / "long", std::string(100000, 'x'));

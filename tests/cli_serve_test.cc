@@ -143,6 +143,7 @@ TEST_F(CliServeTest, WhatItCannotServeIsSaid) {
   ExpectError("serve", 2, "no model");
   ExpectError(fmt::format("serve --model '{}' --port 65536", dir.string()), 2, "--port");
   ExpectError(fmt::format("serve --model '{}' --api-key-file none", dir.string()), 1, "none");
+  ExpectError(fmt::format("serve --model '{}' --api-key-file ''", dir.string()), 2, "--api-key-file is empty");
   ExpectError(fmt::format("serve --model '{}' --host nowhere.invalid", dir.string()), 1, "host is \"nowhere.invalid\"");
   std::filesystem::remove(dir / "model.safetensors");
   ExpectError(fmt::format("serve --model '{}'", dir.string()), 1, "model.safetensors");

@@ -39,7 +39,13 @@ void Describe(Span<const float> logits, const ActionTokenizer& actions, int32_t 
   double entropy = 0, chosen = 0;
   for (size_t i = 0; i < p.size(); ++i) {
     const int32_t id = candidates[i].token;
-    all.push_back({id, actions.Bin(id), p[i]});
+    const int bin = actions.Bin(id);
+    if (all.empty() || all.back().bin != bin) {
+      all.push_back({id, bin, p[i]});
+    } else {  // the two lowest ids
+      if (p[i] > p[i - 1]) all.back().token = id;
+      all.back().probability += p[i];
+    }
     if (p[i] > 0) entropy -= p[i] * Log(p[i]);
     if (id == token) chosen = p[i];
   }

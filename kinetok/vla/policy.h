@@ -29,9 +29,9 @@
 namespace kinetok {
 
 struct BinProbability {
-  int32_t token = 0;
+  int32_t token = 0;  // the likeliest of the bin: the two lowest ids share one
   int bin = 0;
-  double probability = 0;  // among the action tokens
+  double probability = 0;  // among the action tokens, of all that mean this bin
 };
 
 struct ActionTimings {
@@ -49,7 +49,7 @@ struct Action {
   std::vector<std::string> names, units;
   std::vector<double> probabilities;                      // of the token among the action tokens; 0 for another token
   std::vector<double> entropies;                          // over the action tokens, in nats
-  std::vector<std::vector<BinProbability>> alternatives;  // the five likeliest action tokens, likeliest first
+  std::vector<std::vector<BinProbability>> alternatives;  // the five likeliest bins, likeliest first
   ActionTimings timings;
 };
 

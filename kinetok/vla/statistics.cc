@@ -53,6 +53,10 @@ ActionStatistics Read(const JsonObject& o) {
     }
   }
   for (size_t i = 0; i < s.q01.size(); ++i) {
+    if (!std::isfinite(s.q99[i] - s.q01[i])) {
+      Fail("{}: dimension {} reaches from q01 {} to q99 {}, expected a finite range", o.source(), i, s.q01[i],
+           s.q99[i]);
+    }
     if (s.mask[i] && s.q99[i] < s.q01[i]) {
       Fail("{}: dimension {} has q99 {} below q01 {}, expected the higher bound in q99", o.source(), i, s.q99[i],
            s.q01[i]);

@@ -66,6 +66,8 @@ TEST(DatasetStatisticsTest, WhatDoesNotFitIsNamed) {
   EXPECT_THAT(ErrorOf(R"({"a": {"action": {"q01": [0, 2], "q99": [1, 1]}}})"),
               HasSubstr("dimension 1 has q99 1 below q01 2"));
   EXPECT_THAT(ErrorOf(R"({"a": {"action": {"q01": [], "q99": []}}})"), HasSubstr("\"q01\" has 0 entries"));
+  EXPECT_THAT(ErrorOf(R"({"a": {"action": {"q01": [-1e308], "q99": [1e308]}}})"),
+              HasSubstr("dimension 0 reaches from q01 -1e+308 to q99 1e+308, expected a finite range"));
   EXPECT_THAT(ErrorOf(R"({"a": {"action": {"q01": ["x"], "q99": [1]}}})"), HasSubstr("holds \"x\", expected numbers"));
   EXPECT_THAT(ErrorOf(R"({"a": {"proprio": {}}})"), HasSubstr("action"));
   EXPECT_THAT(ErrorOf("[]"), HasSubstr("stats.json"));
