@@ -12,10 +12,10 @@ namespace kinetok::cli {
 namespace {
 
 struct Flags {
+  CLI::App* command = nullptr;
   SceneFlags scenes;
   DriverFlags driver;
   sim::RecordOptions options;
-  CLI::Option* share_option = nullptr;
 };
 
 OrderedJson ToJson(const sim::RecordSummary& summary, const Flags& flags, double seconds) {
@@ -65,8 +65,16 @@ int Record(const Common& common, Flags& flags) {
   o.seed = flags.scenes.seed;
   o.image_size = flags.scenes.image_size;
   flags.driver.Check();
-  if (flags.driver.model.empty() && flags.share_option->count() > 0) {
+  if (flags.driver.model.empty() && flags.command->get_option("--policy-share")->count() > 0) {
     throw UsageError("--policy-share needs a policy: give one with --model DIR");
+  }
+  for (const char* flag : {"--descriptions-per-episode", "--plans-per-episode", "--patch"}) {
+    if (o.descriptions.empty() && flags.command->get_option(flag)->count() > 0) {
+      throw UsageError(fmt::format("{} needs --descriptions, the file to write", flag));
+    }
+  }
+  if (o.questions.empty() && flags.command->get_option("--questions-per-episode")->count() > 0) {
+    throw UsageError("--questions-per-episode needs --questions, the file to write");
   }
   CheckFlags([&] { o.Check(); });
   std::optional<Policy> policy;
@@ -103,6 +111,7 @@ void AddSimRecord(CLI::App& group, Common& common) {
                                  {"record", "Demonstrations of a scripted expert, for training",
                                   "kinetok sim record --out demos.hdf5 --episodes 1000"},
                                  [flags, &common] { return Record(common, *flags); });
+  flags->command = command;
   sim::RecordOptions& o = flags->options;
   command->add_option("--out", o.out, "The HDF5 file to write, in LIBERO's layout");
   command->add_option("--episodes", o.episodes, "How many are run; those that fail are left out")
@@ -141,12 +150,11 @@ void AddSimRecord(CLI::App& group, Common& common) {
   flags->driver.Add(command);
   AddAdapter(command, common);
   o.policy_share = 0.5;
-  flags->share_option =
-      command
-          ->add_option("--policy-share", o.policy_share,
-                       "With --model: the share of the time that the policy drives, while the expert says what should "
-                       "have been done (DAgger); every episode is kept")
-          ->capture_default_str();
+  command
+      ->add_option("--policy-share", o.policy_share,
+                   "With --model: the share of the time that the policy drives, while the expert says what should "
+                   "have been done (DAgger); every episode is kept")
+      ->capture_default_str();
 }
 
 }  // namespace kinetok::cli

@@ -103,6 +103,11 @@ int Run(const Common& common, Flags& flags) {
   if (flags.narrate && (flags.expert || common.json)) {
     throw UsageError("--narrate is what a --model says, for people: leave out --expert and --json");
   }
+  if (flags.expert && (o.blank_image || o.shuffle_instructions || flags.driver.drawing.given())) {
+    throw UsageError(
+        "--blank-image, --shuffle-instructions and ways of drawing are a --model's: the expert neither looks nor "
+        "draws");
+  }
   for (const auto& dir : {flags.png, flags.gif}) {
     if (!dir.empty()) std::filesystem::create_directories(dir);
   }

@@ -6,6 +6,7 @@
 
 #include "cli/sim.h"
 #include "kinetok/io/demonstrations.h"
+#include "kinetok/text/utf8.h"
 #include "sim/strip.h"
 
 namespace kinetok::cli {
@@ -33,6 +34,7 @@ Shown FromFile(const Flags& flags) {
                                  all.size() - 1));
   }
   const DemonstrationInfo& info = all[static_cast<size_t>(flags.episode)];
+  RequireUtf8(info.instruction, fmt::format("{}: data/{}: the instruction", flags.data.string(), info.name));
   Shown shown{.instruction = info.instruction, .outcome = {}, .frames = {}, .json = {}};
   for (int64_t step = 0; step < info.steps; ++step) shown.frames.push_back(file.ReadImage(flags.episode, step));
   const Json episode = file.Attribute(flags.episode, "episode");
@@ -80,6 +82,10 @@ int View(const Common& common, Flags& flags) {
   if (flags.every < 0) throw UsageError(fmt::format("--every is {}; expected at least 0", flags.every));
   if (!flags.data.empty() && (flags.expert || !flags.driver.model.empty())) {
     throw UsageError("--data holds an episode already; leave out --model and --expert, or --data");
+  }
+  std::error_code other;  // of files that are not there
+  if (!flags.data.empty() && std::filesystem::equivalent(flags.out, flags.data, other)) {
+    throw UsageError(fmt::format("--out is {}, the file of --data; expected another one", flags.out.string()));
   }
   const Shown shown = flags.data.empty() ? FromRun(common, flags) : FromFile(flags);
   sim::WriteStrip(flags.out, shown.frames, shown.instruction, shown.outcome, {.every = flags.every});

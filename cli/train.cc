@@ -180,6 +180,11 @@ int Train(const Common& common, TrainFlags& flags) {
   if (flags.finetune) RequireModel(flags.base);
   if (flags.data.empty()) throw UsageError("--data is missing: files or folders");
   if (flags.out.empty()) throw UsageError("--out is missing: the directory of the run");
+  std::error_code other;  // of folders that are not there
+  if (flags.finetune && std::filesystem::equivalent(flags.out, flags.base, other)) {
+    throw UsageError(fmt::format(
+        "--out is {}, which --model is too; a run begins anew from its --model when it is resumed", flags.out));
+  }
   if (!(flags.val_fraction >= 0 && flags.val_fraction < 1)) {
     throw UsageError(fmt::format("--val-fraction is {}; it must be at least 0 and below 1", flags.val_fraction));
   }

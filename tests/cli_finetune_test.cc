@@ -410,6 +410,20 @@ TEST_F(CliFinetuneTest, DemonstrationsThatAreNoneAreTold) {
   expect("cannot be opened as HDF5; it is damaged or cut short");
 }
 
+TEST_F(CliFinetuneTest, NothingIsWrittenOverWhatIsRead) {
+  std::filesystem::create_directory_symlink("vla", dir_ / "same");
+  const std::string weights = ReadFile(dir_ / "vla/model.safetensors"), demos = ReadFile(dir_ / "demos.hdf5");
+  for (const char* out : {"vla", "./vla/", "same"}) {
+    ExpectError(std::string("finetune --model vla --data demos.hdf5 --max-steps 1 --out ") + out, 2,
+                "which --model is too");
+  }
+  EXPECT_EQ(ReadFile(dir_ / "vla/model.safetensors"), weights);
+#ifdef KINETOK_WITH_SIM
+  ExpectError("sim view --data demos.hdf5 --out ./demos.hdf5", 2, "the file of --data; expected another one");
+#endif
+  EXPECT_EQ(ReadFile(dir_ / "demos.hdf5"), demos);
+}
+
 TEST_F(CliFinetuneTest, WhatDoesNotFitIsTold) {
   ExpectError("finetune --data demos.hdf5 --out x", 2, "--model");
   ExpectError("finetune --model model --data demos.hdf5 --out x", 1, "model (of type gpt2) sees no images");

@@ -264,7 +264,19 @@ TEST_F(CliSimTest, SaysWhatIsWrong) {
   ExpectError("sim run --expert --partial-names 2", 2, "--partial-names is 2; expected 0 to 1");
   ExpectError("sim run --expert --combinations few", 2, "--combinations is \"few\"; expected seen, unseen or all");
   ExpectError("sim run --expert --narrate", 2, "leave out --expert and --json");
-  ExpectError("sim record --out d.hdf5 --patch 7", 2, "--patch is 7; expected a divisor of the image_size, 64");
+  ExpectError("sim record --out d.hdf5 --descriptions d.jsonl --patch 7", 2,
+              "--patch is 7; expected a divisor of the image_size, 64");
+  for (const char* flag : {"--descriptions-per-episode 2", "--plans-per-episode 2", "--patch 8"}) {
+    ExpectError(std::string("sim record --out d.hdf5 ") + flag, 2, "needs --descriptions, the file to write");
+  }
+  ExpectError("sim record --out d.hdf5 --questions-per-episode 2", 2, "needs --questions");
+  for (const char* flag : {"--blank-image", "--shuffle-instructions", "--greedy", "--top-k 5"}) {
+    ExpectError(std::string("sim run --expert ") + flag, 2, "the expert neither looks nor draws");
+  }
+  for (const char* seed : {"18446744073709551616", "99999999999999999999999999", "-1"}) {
+    ExpectError(std::string("sim run --expert --seed ") + seed, 2, "it must be 0 to 2^64 - 1");
+  }
+  EXPECT_EQ(Run("sim run --expert --episodes 1 --seed 18446744073709551615").status, 0);
   ExpectError("sim run --expert --episodes 0", 2, "--episodes is 0; expected at least 1");
   for (const char* run : {"sim run --expert", "sim record --out long.hdf5", "sim view --out long.png"}) {
     for (const char* bad : {"0", "81", "500"}) {

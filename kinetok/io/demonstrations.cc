@@ -16,6 +16,7 @@ using hdf5::Lock;
 namespace {
 
 constexpr int64_t kMaxImageBytes = int64_t{1} << 30;
+constexpr double kMaxAction = 1e100;                   // whose square, summed, is still a number
 constexpr int64_t kMaxActionBytes = int64_t{1} << 30;  // in memory, of a file: 19 million steps of 7 numbers
 constexpr int64_t kMaxDeflateRatio = 1032;             // what deflate makes of zeros, at most
 constexpr size_t kMetadataCache = 1 << 20;             // bytes; the library's own limit, 32 MB, is 150 MB of its nodes
@@ -156,6 +157,23 @@ std::optional<std::string> InstructionOf(const Handle& group, const std::string&
   return LiberoInstruction(info);
 }
 
+// Compressions that a library of its own would have to undo, such as h5py's "lzf".
+void RequireFilters(const Handle& dataset, const std::string& source) {
+  const Handle plan(H5Dget_create_plist(dataset.get()), H5Pclose);
+  for (int i = 0; i < H5Pget_nfilters(plan.get()); ++i) {
+    std::array<char, 64> name{};
+    size_t values = 0;
+    unsigned flags = 0, config = 0;
+    const H5Z_filter_t filter = H5Pget_filter2(plan.get(), static_cast<unsigned>(i), &flags, &values, nullptr,
+                                               name.size(), name.data(), &config);
+    if (filter >= 0 && H5Zfilter_avail(filter) <= 0) {
+      name.back() = '\0';
+      Fail("{}: is compressed with filter {} ({}), which this build cannot undo; expected gzip or none", source, filter,
+           name.data());
+    }
+  }
+}
+
 }  // namespace
 
 struct DemonstrationFile::State {
@@ -217,13 +235,14 @@ std::vector<double> DemonstrationFile::State::ReadActions(const Handle& actions,
          kMaxActionBytes >> 20);
   }
   std::vector<double> values(static_cast<size_t>(steps * dimensions));
+  RequireFilters(actions, source);
   if (H5Dread(actions.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     Fail("{}: cannot be read; the file is damaged or cut short", source);
   }
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
-      Fail("{}: step {}, dimension {} is {}, expected a finite number", source, static_cast<int64_t>(i) / dimensions,
-           static_cast<int64_t>(i) % dimensions, values[i]);
+    if (!(std::abs(values[i]) <= kMaxAction)) {
+      Fail("{}: step {}, dimension {} is {}, expected a finite number of at most {:g}", source,
+           static_cast<int64_t>(i) / dimensions, static_cast<int64_t>(i) % dimensions, values[i], kMaxAction);
     }
   }
   return values;
@@ -268,6 +287,7 @@ Handle DemonstrationFile::State::OpenImages(const Handle& group, const std::stri
     Fail("{}/obs/{}: has {} images for {} actions", source, camera, pixels[0], info->steps);
   }
   CheckStored(images, pixels, fmt::format("{}/obs/{}", source, camera));
+  RequireFilters(images, fmt::format("{}/obs/{}", source, camera));
   info->height = pixels[1];
   info->width = pixels[2];
   return images;

@@ -131,7 +131,11 @@ TEST_F(DemonstrationsTest, WhatIsNoDemonstrationIsTold) {
   Demonstration broken = Drawn(3);
   broken.actions[9] = std::nan("");
   write(broken);
-  EXPECT_THAT(open(), EndsWith("data/demo_0/actions: step 1, dimension 2 is nan, expected a finite number"));
+  EXPECT_THAT(open(),
+              EndsWith("data/demo_0/actions: step 1, dimension 2 is nan, expected a finite number of at most 1e+100"));
+  broken.actions[9] = -1e300;
+  write(broken);
+  EXPECT_THAT(open(), HasSubstr("dimension 2 is -1e+300, expected a finite number of at most 1e+100"));
   broken = Drawn(3);
   broken.instruction = "";
   write(broken);

@@ -35,6 +35,12 @@ LoraOptions ReadOptions(const JsonObject& o) {
   Refuse(o, "modules_to_save", filled("modules_to_save"), "whole modules beside the adapter");
   Refuse(o, "rank_pattern", filled("rank_pattern"), "ranks of their own");
   Refuse(o, "alpha_pattern", filled("alpha_pattern"), "alphas of their own");
+  // These subtract from the weights that they begin with what the adapter begins with; PEFT does it again on loading.
+  const Json start = o.Has("init_lora_weights") ? o.json()["init_lora_weights"] : Json();
+  for (const std::string_view kind : {"pissa", "olora", "corda", "loftq"}) {
+    Refuse(o, "init_lora_weights", start.is_string() && start.get_ref<const std::string&>().starts_with(kind),
+           fmt::format("{}, which changes the weights beside the adapter", kind));
+  }
   LoraOptions options;
   options.rank = o.Int("r", 1, 4096);
   options.alpha = o.Number("lora_alpha");

@@ -233,6 +233,12 @@ TEST_F(LoraTest, WhatCannotBeUsedIsRefusedByName) {
   EXPECT_THAT(fault("use_dora", true), HasSubstr("field \"use_dora\" asks for DoRA, which is not supported"));
   EXPECT_THAT(fault("peft_type", "IA3"), HasSubstr("\"peft_type\" is \"IA3\""));
   EXPECT_THAT(fault("bias", "all"), HasSubstr("trained biases"));
+  for (const char* start : {"pissa", "pissa_niter_16", "olora", "corda", "loftq"}) {
+    EXPECT_THAT(fault("init_lora_weights", start), HasSubstr("which changes the weights beside the adapter"));
+  }
+  for (const Json& start : {Json(true), Json(false), Json("gaussian"), Json()}) {
+    EXPECT_EQ(fault("init_lora_weights", start), "no error");
+  }
   EXPECT_THAT(fault("modules_to_save", {"lm_head"}), HasSubstr("\"modules_to_save\""));
   EXPECT_THAT(fault("rank_pattern", {{"q_proj", 2}}), HasSubstr("\"rank_pattern\""));
   EXPECT_THAT(fault("alpha_pattern", {{"q_proj", 2}}), HasSubstr("\"alpha_pattern\""));

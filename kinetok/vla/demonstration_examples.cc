@@ -9,15 +9,18 @@
 #include "kinetok/vla/image_prompt.h"
 
 namespace kinetok {
-
 namespace {
-constexpr std::ptrdiff_t kHashedPictures = 16;  // of each file
-}  // namespace
 
-std::vector<double> OpenIsOne(std::span<const double> action) {
-  std::vector<double> out(action.begin(), action.end());
-  if (out.size() == 7) out[6] = 1 - std::clamp(out[6], 0.0, 1.0);
-  return out;
+constexpr std::ptrdiff_t kHashedPictures = 16;  // of each file
+
+void CheckInstructions(const DemonstrationFile& file) {
+  for (const DemonstrationInfo& info : file.demonstrations()) {
+    try {
+      CheckInstruction(info.instruction);
+    } catch (const Error& e) {
+      Fail("{}: data/{}: {}", file.path().string(), info.name, e.what());
+    }
+  }
 }
 
 void CheckGripper(const DemonstrationFile& file) {
@@ -36,6 +39,19 @@ void CheckGripper(const DemonstrationFile& file) {
   }
 }
 
+}  // namespace
+
+std::vector<double> OpenIsOne(std::span<const double> action) {
+  std::vector<double> out(action.begin(), action.end());
+  if (out.size() == 7) out[6] = 1 - std::clamp(out[6], 0.0, 1.0);
+  return out;
+}
+
+void CheckDemonstrations(const DemonstrationFile& file) {
+  CheckInstructions(file);
+  CheckGripper(file);
+}
+
 DemonstrationExamples::DemonstrationExamples(const std::vector<std::filesystem::path>& files, PolicyFormat format,
                                              const DemonstrationOptions& options)
     : format_(std::move(format)), uncropped_(format_.images.WithoutCenterCrop()), options_(options) {
@@ -46,7 +62,7 @@ DemonstrationExamples::DemonstrationExamples(const std::vector<std::filesystem::
   for (const std::filesystem::path& path : files) {
     files_.emplace_back(path, options.camera);
     const DemonstrationFile& file = files_.back();
-    CheckGripper(file);
+    CheckDemonstrations(file);
     const int64_t dimensions = file.dimensions();
     if (dimensions != files_.front().dimensions()) {
       Fail("{}: actions have {} dimensions, those of {} have {}", path.string(), dimensions,

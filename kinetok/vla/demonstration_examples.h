@@ -40,8 +40,9 @@ struct DemonstrationOptions {
 // The action of a step as a robot's user means it: LIBERO's and robomimic's gripper, the last of seven numbers, is -1
 // open and 1 closed, and becomes 1 open and 0 closed (as OpenVLA's data does); everything else stays.
 std::vector<double> OpenIsOne(std::span<const double> action);
-// Throws Error for a file whose gripper is 0 at the least: open at 1 and closed at 0 already, it would be turned round.
-void CheckGripper(const DemonstrationFile& file);
+// Throws Error naming file and demonstration for an instruction that CheckInstruction refuses, and for a file whose
+// gripper is 0 at the least: open at 1 and closed at 0 already, it would be turned round.
+void CheckDemonstrations(const DemonstrationFile& file);
 
 class DemonstrationExamples : public ExampleSource {
  public:

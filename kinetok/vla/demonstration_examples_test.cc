@@ -206,11 +206,11 @@ TEST_F(DemonstrationExamplesTest, LiberosGripperBecomesOneOpenAndZeroClosed) {
   EXPECT_THAT(OpenIsOne(std::vector<double>{1, -1}), ElementsAre(1, -1));
 }
 
-TEST_F(DemonstrationExamplesTest, AGripperThatIsClosedAtZeroIsRefused) {
-  const auto error = [&](double closed) {
+TEST_F(DemonstrationExamplesTest, AGripperThatIsClosedAtZeroAndAnUnusableInstructionAreRefused) {
+  const auto error = [&](double closed, const std::string& instruction = "go") {
     DemonstrationWriter writer(dir_ / "g.hdf5", {{"image_rotation", 0}});
     Demonstration demo;
-    demo.instruction = "go";
+    demo.instruction = instruction;
     demo.images = {Image(8, 8), Image(8, 8)};
     demo.actions = {0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, closed};
     writer.Add(demo);
@@ -223,6 +223,7 @@ TEST_F(DemonstrationExamplesTest, AGripperThatIsClosedAtZeroIsRefused) {
     return std::string();
   };
   EXPECT_THAT(error(0), ::testing::HasSubstr("g.hdf5: the gripper, the last of seven numbers of an action, is 0"));
+  EXPECT_THAT(error(1, std::string(5000, 'x')), ::testing::HasSubstr("data/demo_0: the instruction has 5000 bytes"));
   EXPECT_EQ(error(-1), "");
   EXPECT_EQ(error(1), "");  // closed throughout
 }

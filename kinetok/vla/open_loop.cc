@@ -15,7 +15,7 @@ OpenLoopReport ScoreOpenLoop(Policy& policy, const DemonstrationFile& file, cons
   if (file.dimensions() != dimensions) {
     Fail("{}: actions have {} dimensions, the policy's have {}", file.path().string(), file.dimensions(), dimensions);
   }
-  CheckGripper(file);
+  CheckDemonstrations(file);
   const auto& demonstrations = file.demonstrations();
   OpenLoopReport report;
   report.demonstrations = static_cast<int64_t>(demonstrations.size());
