@@ -45,14 +45,6 @@ std::string Seconds(std::chrono::milliseconds time) {
   return fmt::format("{:g}", std::chrono::duration<double>(time).count());
 }
 
-// A header that may be absent, in lower case.
-std::string LowerHeader(const httplib::Request& request, const std::string& name) {
-  std::string value = request.get_header_value(name);
-  std::ranges::transform(value, value.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return value;
-}
-
 // "/act" of "http://robot:8000/act", the form that clients of a proxy send (RFC 9112, 3.2.2).
 std::string OriginForm(const std::string& path) {
   const size_t scheme = path.find("://");
@@ -116,12 +108,13 @@ class Connection : private httplib::Server {
   void Prepare(httplib::Request& request) {
     head_read_ = true;
     request.path = OriginForm(request.path);
-    const std::optional<int64_t> length = ContentLength(stream_.head());
+    const RequestHead& head = stream_.head();
+    const std::optional<int64_t> length = ContentLength(head);
     client_.BeginBody(length.value_or(0));
-    const std::vector<std::string> connection = ListParts(stream_.head().Values("connection"));
+    const std::vector<std::string> connection = ListParts(head.Values("connection"));
     const auto says = [&](std::string_view word) { return std::ranges::find(connection, word) != connection.end(); };
-    endless_ = !stream_.head().Values("transfer-encoding").empty() ||
-               (!length && (request.method == "POST" || !stream_.head().Values("content-length").empty()));
+    endless_ = !head.Values("transfer-encoding").empty() ||
+               (!length && (request.method == "POST" || !head.Values("content-length").empty()));
     closing_ = says("close") || (request.version == "HTTP/1.0" && !says("keep-alive")) || endless_;
     // Answers are short, whole and JSON, whatever the client would also take.
     request.ranges.clear();
@@ -163,8 +156,8 @@ class Connection : private httplib::Server {
       return ErrorAnswer(413, fmt::format("Content-Length is {}; the limit is {} bytes (--max-body-bytes)", *length,
                                           options.max_body_bytes));
     }
-    if (const std::string encoding = LowerHeader(request, "Content-Encoding");
-        !encoding.empty() && encoding != "identity") {
+    for (const std::string& encoding : ListParts(head.Values("content-encoding"))) {
+      if (encoding.empty() || encoding == "identity") continue;
       return ErrorAnswer(415, fmt::format("Content-Encoding is {}, expected none", Quoted(encoding)));
     }
     return std::nullopt;
@@ -219,8 +212,6 @@ class Connection : private httplib::Server {
   std::string MissingBytes() const {
     return head_read_ ? fmt::format(": {} bytes of Content-Length are missing", client_.unread_body()) : "";
   }
-
-  static std::string Quoted(const std::string& text) { return Shorten(Json(text)); }
 
   static void Send(const Answer& answer, httplib::Response& response) {
     response.status = answer.status;

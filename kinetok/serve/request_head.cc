@@ -38,11 +38,11 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
 }
 
+}  // namespace
+
 std::string Quoted(std::string_view text) {
   return Shorten(Json(std::string(text)));
 }
-
-}  // namespace
 
 bool RequestHead::Refuse(std::string fault) {
   fault_ = std::move(fault);

@@ -2,7 +2,7 @@
 // 9112 (sections 2.2, 5) does not allow is refused before the HTTP library, which overlooks it, makes something of it.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +32,9 @@ class RequestHead {
   std::vector<std::pair<std::string, std::string>> headers_;  // names in lower case
   bool first_ = true, cr_ = false, done_ = false, long_header_ = false;
 };
+
+// What a client sent, as an error shows it: in quotes, cut short.
+std::string Quoted(std::string_view text);
 
 // The parts of a comma-separated header such as Connection, in lower case.
 std::vector<std::string> ListParts(const std::vector<std::string>& values);
