@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cli/cli.h"
+#include "cli/image_flags.h"
 #include "cli/sampling_flags.h"
 #include "cli/table.h"
 #include "kinetok/io/npy.h"
@@ -97,7 +98,8 @@ Action ActOn(Policy& policy, const Seen& seen, std::string_view instruction, con
 }
 
 void OpenBatch(const std::string& name, std::ifstream& file) {
-  if (std::filesystem::is_directory(name)) Fail("{}: is a folder, expected a file of JSON lines", name);
+  std::error_code unknown;
+  if (std::filesystem::is_directory(name, unknown)) Fail("{}: is a folder, expected a file of JSON lines", name);
   file.open(name, std::ios::binary);
   if (!file) Fail("{}: cannot be opened", name);
 }
@@ -195,9 +197,7 @@ void AddAct(CLI::App& app, Common& common) {
                     "Let any token come, as OpenVLA's own code does, not the action tokens alone");
   command->add_option("--dump", flags->dump,
                       "Write pixel_values.npy, patch_features.npy and logits.npy into this folder");
-  command->add_option("--max-image-pixels", flags->limits.max_pixels, "The largest image that is read")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
-      ->capture_default_str();
+  AddMaxImagePixels(command, flags->limits.max_pixels);
   flags->drawing.Add(command, flags->options.sampler);
   AddSeed(command, flags->options.sampler.seed, "With --temperature and its kind: which tokens are drawn");
 }

@@ -33,6 +33,20 @@ void OnInterrupt(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
+// "$UNSET" in a script: taken for a flag that was not given, it would serve without a key or act without the adapter.
+void RefuseEmptyPaths(const CLI::App& command) {
+  constexpr std::string_view kPaths[] = {
+      "--adapter",     "--api-key-file", "--batch-file", "--config", "--data",         "--decoder",   "--descriptions",
+      "--dump",        "--gif",          "--image",      "--model",  "--model-config", "--out",       "--png",
+      "--prompt-file", "--questions",    "--shots-file", "--svg",    "--task",         "--tokenizer", "--val-data"};
+  for (const std::string_view path : kPaths) {
+    const CLI::Option* option = command.get_option_no_throw(std::string(path));
+    if (option != nullptr && std::ranges::find(option->results(), "") != option->results().end()) {
+      throw UsageError(fmt::format("{} is empty; expected a path", path));
+    }
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Context> Common::MakeContext() const {
@@ -51,24 +65,6 @@ void AddAdapter(CLI::App* command, Common& common) {
                  "Add the adapter to the weights instead of running it beside them")
       ->needs(adapter);
 }
-
-namespace {
-
-// "$UNSET" in a script: taken for a flag that was not given, it would serve without a key or act without the adapter.
-void RefuseEmptyPaths(const CLI::App& command) {
-  constexpr std::string_view kPaths[] = {
-      "--adapter",     "--api-key-file", "--batch-file", "--config", "--data",         "--decoder",   "--descriptions",
-      "--dump",        "--gif",          "--image",      "--model",  "--model-config", "--out",       "--png",
-      "--prompt-file", "--questions",    "--shots-file", "--svg",    "--task",         "--tokenizer", "--val-data"};
-  for (const std::string_view path : kPaths) {
-    const CLI::Option* option = command.get_option_no_throw(std::string(path));
-    if (option != nullptr && std::ranges::find(option->results(), "") != option->results().end()) {
-      throw UsageError(fmt::format("{} is empty; expected a path", path));
-    }
-  }
-}
-
-}  // namespace
 
 CLI::App* AddCommand(CLI::App& parent, Common& common, const CommandInfo& info, std::function<int()> run) {
   CLI::App* command = parent.add_subcommand(info.name, info.summary);

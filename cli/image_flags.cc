@@ -4,12 +4,16 @@
 
 namespace kinetok::cli {
 
+void AddMaxImagePixels(CLI::App* command, int64_t& pixels) {
+  command->add_option("--max-image-pixels", pixels, "The largest image that is read")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->capture_default_str();
+}
+
 void ImageFlags::Add(CLI::App* command) {
   command->add_option("--image", image,
                       "What the model sees before the text, a PNG or JPEG file; for models with vision towers");
-  command->add_option("--max-image-pixels", limits.max_pixels, "The largest image that is read")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
-      ->capture_default_str();
+  AddMaxImagePixels(command, limits.max_pixels);
 }
 
 SeenImage::SeenImage(Context& context, std::shared_ptr<const Model> model, const std::string& dir,

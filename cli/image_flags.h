@@ -11,6 +11,9 @@
 
 namespace kinetok::cli {
 
+// --max-image-pixels, from 1 on.
+void AddMaxImagePixels(CLI::App* command, int64_t& pixels);
+
 struct ImageFlags {
   std::string image;
   ImageLimits limits;

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "cli/cli.h"
+#include "cli/image_flags.h"
 #include "kinetok/serve/server.h"
 
 namespace kinetok::cli {
@@ -85,13 +86,10 @@ void AddServe(CLI::App& app, Common& common) {
   command->add_option("--api-key-file", flags->api_key_file,
                       "A file with a key that requests must bring: Authorization: Bearer KEY");
   command->add_option("--unnorm-key", flags->act.unnorm_key, "The data set for requests that name none");
-  const CLI::Range positive(int64_t{1}, int64_t{1} << 40);
-  command->add_option("--max-image-pixels", flags->act.max_image_pixels, "The largest image that is taken")
-      ->capture_default_str()
-      ->check(positive);
+  AddMaxImagePixels(command, flags->act.max_image_pixels);
   command->add_option("--max-body-bytes", flags->server.max_body_bytes, "The longest request that is read")
       ->capture_default_str()
-      ->check(positive);
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   command->add_option("--queue", flags->act.queue, "Requests that are answered or wait; more are sent away with 503")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{4096}));
