@@ -24,7 +24,7 @@ OrderedJson FileAttributes(const RecordOptions& o) {
   for (const TaskKind kind : o.layout.tasks) tasks.push_back(Name(kind));
   const OrderedJson thresholds = {
       {"reach_m", kReachRadius},      {"push_m", kPushDistance}, {"push_sideways_m", kPushSideways},
-      {"zone_margin_m", kZoneMargin}, {"pick_m", kPickHeight},   {"bar_turn_rad", kBarTurn},
+      {"zone_margin_m", kZoneMargin}, {"pick_m", kPickHeight},   {"bar_alignment_rad", kBarAlignment},
       {"place_m", kPlaceRadius}};
   const OrderedJson arguments = {{"seed", o.seed},
                                  {"tasks", tasks},

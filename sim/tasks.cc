@@ -159,8 +159,8 @@ bool Succeeded(const Scene& scene, const Task& task, const WorldState& state) {
     case TaskKind::kPick:
       return Lifted(object);
     case TaskKind::kPickBar:
-      return Lifted(object) && std::abs(Wrap(object.yaw - state.gripper.yaw, kPi)) <= kBarTurn &&
-             std::abs(Wrap(object.yaw - scene.objects[task.object].yaw, kPi)) <= kBarTurn;
+      return Lifted(object) && std::abs(Wrap(object.yaw - state.gripper.yaw, kPi)) <= kBarAlignment &&
+             std::abs(Wrap(object.yaw - scene.objects[task.object].yaw, kPi)) <= kBarAlignment;
     case TaskKind::kPlace:
       break;
   }

@@ -19,8 +19,8 @@ enum class TaskKind : uint8_t {
              // "push the blue cylinder into the green zone": its middle inside the zone, kZoneMargin from the edge;
              // either way on the table, and not between the fingers
   kPick,     // "pick up the yellow ball": between both fingers, its lowest point kPickHeight above the table
-  kPickBar,  // the same of a bar, held across and lying as it lay, both within kBarTurn: neither by its corners nor
-             // turned by the closing fingers, so the gripper has to turn
+  kPickBar,  // the same of a bar, held across and lying as it lay, both within kBarAlignment: neither by its corners
+             // nor turned by the closing fingers, so the gripper has to turn
   kPlace,    // "put the red cube on the blue plate": its middle within kPlaceRadius of the plate's, at rest on it,
              // no finger touching, the gripper open
 };
@@ -30,7 +30,7 @@ enum class TaskKind : uint8_t {
 inline constexpr double kReachRadius = 0.03;
 inline constexpr double kPushDistance = 0.08, kPushSideways = 0.05, kZoneMargin = 0.01;
 inline constexpr double kPickHeight = 0.05;
-inline constexpr double kBarTurn = 0.22;  // radians
+inline constexpr double kBarAlignment = 0.22;  // radians
 inline constexpr double kPlaceRadius = 0.035, kRestHeight = 0.006, kRestSpeed = 0.02, kOpenEnough = 0.06;
 inline constexpr double kGripped = 0.02;
 

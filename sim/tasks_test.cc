@@ -167,7 +167,8 @@ TEST(Tasks, ABarIsToBeHeldAcrossAndToLieAsItLay) {
   Simulator simulator(scene);
   ASSERT_TRUE(RunExpert(simulator, task).success);
   const WorldState held = simulator.state();
-  for (const auto& [off, expected] : {std::pair{0.0, true}, {kBarTurn - 0.01, true}, {kBarTurn + 0.01, false}}) {
+  for (const auto& [off, expected] :
+       {std::pair{0.0, true}, {kBarAlignment - 0.01, true}, {kBarAlignment + 0.01, false}}) {
     for (const double sign : {-1.0, 1.0}) {
       WorldState by_corners = held;  // as it lay, but the fingers are turned
       by_corners.objects[kYellowBar].yaw = scene.objects[kYellowBar].yaw;

@@ -121,6 +121,7 @@ TEST_F(FileTest, WhatIsWrittenIsReadBack) {
 TEST_F(FileTest, ErrorsNameTheFileAndTheReason) {
   EXPECT_THAT(MessageOf([&] { ReadFile(folder / "absent"); }), AllOf(HasSubstr("absent"), HasSubstr("No such file")));
   EXPECT_THAT(MessageOf([&] { ReadFile(folder); }), HasSubstr("a folder"));
+  EXPECT_EQ(MessageOf([&] { ReadFile(fs::path(std::string("a\0b", 3))); }), "a: behind it the path holds a NUL");
   EXPECT_THAT(MessageOf([&] { MappedFile("/dev/null"); }), HasSubstr("not a file"));
   EXPECT_THAT(MessageOf([&] { WriteFileAtomically(folder / "no" / "such", "x"); }), HasSubstr("cannot be created"));
   EXPECT_THAT(MessageOf([&] { SyncDirectory(folder / "absent"); }), HasSubstr("absent"));
@@ -144,6 +145,10 @@ TEST_F(FileTest, ALinkKeepsPointingAndADeviceIsNotReplaced) {
   WriteFileAtomically(folder / "link", "new");
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
   EXPECT_EQ(ReadFile(folder / "a.bin"), "new");
+  fs::create_symlink("circle", folder / "circle");
+  WriteFileAtomically(folder / "circle", "x");  // points at nothing, so nothing else could be meant
+  EXPECT_EQ(ReadFile(folder / "circle"), "x");
+  fs::remove(folder / "circle");
   EXPECT_THAT(MessageOf([&] { AtomicFile("/dev/null"); }),
               HasSubstr("/dev/null: is not a file, expected a regular file"));
   EXPECT_THAT(MessageOf([&] { AtomicFile{folder}; }), HasSubstr("is a folder, expected a regular file"));

@@ -21,7 +21,7 @@ namespace {
 
 // Opens an existing regular file for reading; a folder or a device is an error that says so.
 int OpenForReading(const std::filesystem::path& path, size_t* size) {
-  if (path.native().find('\0') != std::string::npos) Fail("{}: holds a NUL, which no path does", path.string());
+  if (path.native().find('\0') != std::string::npos) Fail("{}: behind it the path holds a NUL", path.c_str());
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) FailErrno(path, "cannot be opened");
   struct stat info;
@@ -61,7 +61,11 @@ std::string ReadFile(const std::filesystem::path& path) {
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), target_(path_) {
   std::error_code ignored;
-  if (std::filesystem::is_symlink(path_, ignored)) target_ = std::filesystem::weakly_canonical(path_);
+  if (std::filesystem::is_symlink(path_, ignored)) {
+    std::error_code fault;  // of links that go in a circle
+    const std::filesystem::path pointed_at = std::filesystem::weakly_canonical(path_, fault);
+    if (!fault) target_ = pointed_at;
+  }
   const std::filesystem::file_status now = std::filesystem::status(target_, ignored);
   if (std::filesystem::exists(now) && !std::filesystem::is_regular_file(now)) {
     Fail("{}: is {}, expected a regular file or a new one", path_.string(),
